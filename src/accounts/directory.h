@@ -1,0 +1,104 @@
+/*
+ * directory: the account database, whatever it is kept in.
+ *
+ * A kind of directory is one file that exports one `const struct directory_kind`; SQLite is the
+ * first (accounts/sqlite.c). In a server only the auth process opens it; the command line opens it
+ * for `account` and `mailbox`.
+ *
+ * An account is a login with a maildrop; an alias is another address of it. Names are
+ * `user@domain`, compared and kept in lower case; a bare `user` means the default domain, that of
+ * the first account. The local domains are those of the accounts and aliases. `postmaster` of any
+ * local domain is the first account until an alias says otherwise.
+ *
+ * All functions block. A directory is used by one thread at a time, except directory_find and
+ * directory_verifier, which may be called from several when each has opened its own.
+ */
+#ifndef ACCOUNTS_DIRECTORY_H
+#define ACCOUNTS_DIRECTORY_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/limits.h"
+
+struct directory;
+
+struct account {
+	uint64_t id; /* never used twice, not even after remove */
+	uint64_t generation;
+	char name[ACCOUNT_NAME_MAX + 1]; /* user@domain, lower case */
+	char store[16];			 /* "mbox" */
+	uint32_t mail_root;
+	char path[MAILDROP_PATH_MAX + 1]; /* below the mail root */
+	bool disabled;
+	int64_t created_unix_seconds;
+};
+
+/* Checks and normalises what a user or a peer gave as a name: local part of letters, digits and
+ * `.!#$%&'*+-/=?^_`{|}~` as RFC 5321 Dot-string (no quoted strings), a domain of letters, digits
+ * and hyphens in labels; lower case; `default_domain` is added to a bare local part when it is not
+ * empty. ERROR_NONE or ERROR_DATA with the reason. */
+enum error_code account_name_normalise(struct bytes given, const char *default_domain,
+				       char name_out[ACCOUNT_NAME_MAX + 1], struct error *error);
+
+/* The maildrop's path below a mail root for a normalised name: DOMAIN/USER, with every octet that
+ * is not a letter, digit, '.', '-', '_' or '+' as %XX, and a leading dot as %2E. */
+bool account_path(const char *name, char path_out[MAILDROP_PATH_MAX + 1]);
+
+/* ---- opening ---- */
+
+/* Opens (and with `create` makes, mode 0600) the database `path`, e.g. ROOT/accounts/accounts.db. */
+enum error_code directory_open(const char *path, bool create, struct directory **directory_out,
+			       struct error *error);
+void directory_close(struct directory *directory); /* NULL is allowed */
+
+/* ---- looking up ---- */
+
+/* The account a login or an address means: by name, then by alias, then postmaster; a bare name has
+ * the default domain. Disabled accounts are found too. ERROR_NONE, ERROR_NO_USER, or TEMPORARY, IO. */
+enum error_code directory_find(struct directory *directory, struct bytes name,
+			       struct account *account_out, struct error *error);
+
+/* The verifier of the account's main password, an argon2id PHC string; ERROR_NO_USER when it has
+ * none. */
+enum error_code directory_verifier(struct directory *directory, uint64_t account,
+				   char verifier_out[VERIFIER_MAX + 1], struct error *error);
+
+/* Is there any account or alias in this domain (lower case)? *local_out answers. */
+enum error_code directory_is_local(struct directory *directory, struct bytes domain,
+				   bool *local_out, struct error *error);
+
+/* The domain a bare user means; "" when there is no account yet. */
+enum error_code directory_default_domain(struct directory *directory,
+					 char domain_out[DOMAIN_MAX + 1], struct error *error);
+
+/* Accounts in the order of their numbers, the first whose number is greater than `after` (0 for the
+ * first of all). ERROR_NO_USER behind the last. */
+enum error_code directory_next(struct directory *directory, uint64_t after,
+			       struct account *account_out, struct error *error);
+
+/* Aliases of an account in alphabetical order, the first behind `after` ("" for the first of all);
+ * ERROR_NO_USER behind the last. */
+enum error_code directory_next_alias(struct directory *directory, uint64_t account,
+				     const char *after, char alias_out[ACCOUNT_NAME_MAX + 1],
+				     struct error *error);
+
+/* ---- changing ---- */
+
+/* Adds an account; name, store, mail_root and path are read, the rest is filled in. ERROR_DATA when
+ * the name or the path is taken (by an account or an alias). */
+enum error_code directory_add(struct directory *directory, struct account *account,
+			      const char *verifier, struct error *error);
+enum error_code directory_add_alias(struct directory *directory, uint64_t account,
+				    const char *alias, struct error *error);
+enum error_code directory_set_verifier(struct directory *directory, uint64_t account,
+				       const char *verifier, struct error *error);
+enum error_code directory_remove(struct directory *directory, uint64_t account,
+				 struct error *error);
+
+/* Everything between begin and commit happens or nothing does (import). */
+enum error_code directory_begin(struct directory *directory, struct error *error);
+enum error_code directory_commit(struct directory *directory, bool keep, struct error *error);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * limits: every limit of Postern, in one place, with its reason. Each has a test one below, at, and
+ * one above it.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* ---- names ---- */
+#define LOCAL_PART_MAX	 64  /* RFC 5321 section 4.5.3.1.1 */
+#define DOMAIN_MAX	 253 /* RFC 1035 section 2.3.4: 255 octets on the wire are 253 as text */
+#define ACCOUNT_NAME_MAX 318 /* local part, '@', domain */
+#define MAILDROP_PATH_MAX 383 /* DOMAIN/USER below a mail root, or a path chosen by --path */
+#define MAIL_ROOTS_MAX	 8   /* descriptors handed to every worker */
+#define UID_MAX		 70  /* RFC 1939 section 7: a unique-id has 1 to 70 octets */
+#define PASSWORD_MAX	 1000 /* longer than any passphrase; bounds the messages to auth */
+#define VERIFIER_MAX	 255 /* argon2id PHC strings have about 100 octets */
+
+/* ---- POP3 ---- */
+#define POP3_LINE_MAX	     512  /* RFC 2449 section 4: 255 with CRLF; generous for other senders */
+#define POP3_PASS_LINE_MAX   1100 /* "PASS " and 1,000 octets of password, CRLF, and room */
+#define POP3_REPLY_MAX	     512  /* RFC 2449 section 4 */
+#define POP3_BAD_COMMANDS_MAX 3	  /* before login; a browser or a scanner, not a mail program */
+#define POP3_BAD_COMMANDS_LOGGED_IN_MAX 20
+#define POP3_LISTING_BLOCK   64	  /* entries asked for at a time: bounds output held in memory */
+#define POP3_LOGIN_TIMEOUT_MS (60 * 1000)     /* from connect to login */
+#define POP3_IDLE_TIMEOUT_MS (10 * 60 * 1000) /* RFC 1939 section 3: at least 10 minutes */
+#define POP3_LOGIN_TRIES_MAX 3
+
+/* ---- LMTP and SMTP ---- */
+#define SMTP_LINE_MAX	    1000 /* RFC 5321 section 4.5.3.1.4 says 512; extensions add to it */
+#define SMTP_PATH_MAX	    256	 /* RFC 5321 section 4.5.3.1.3 */
+#define SMTP_RECIPIENTS_MAX 100	 /* RFC 5321 section 4.5.3.1.8: at least 100 */
+#define SMTP_BAD_COMMANDS_MAX 20
+#define SMTP_TIMEOUT_MS	    (5 * 60 * 1000) /* RFC 5321 section 4.5.3.2.7 */
+#define MESSAGE_OCTETS_MAX  (256ULL * 1024 * 1024) /* announced by SIZE; refused above */
+#define DRAFT_MEMORY_MAX    (64 * 1024) /* a larger message goes to an unnamed file */
+#define DELIVERY_WAIT_MS    30000	/* for a locked maildrop; then 451 */
+
+/* ---- store ---- */
+#define FROM_LINE_MAX	   512		 /* octets of a From line of the own mbox, LF included */
+#define MESSAGES_MAX	   4000000000ULL /* message numbers are 32-bit */
+#define STORE_READ_OCTETS  (256 * 1024)	 /* one job's read; small enough to share the disk */
+#define JOURNAL_PIECE_OCTETS (1024 * 1024)	   /* data one step of a full-disk removal may log */
+#define JOURNAL_RESERVE_OCTETS (JOURNAL_PIECE_OCTETS + 4096) /* preallocated for each process */
+
+/* ---- server ---- */
+#define WORKERS_MAX	   64
+#define LISTENERS_MAX	   32
+#define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
+#define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
+#define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
+#define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
+#define OUTPUT_OCTETS_MAX  (64 * 1024) /* waiting for a slow peer, a connection */
+
+/* ---- messages of `postern deliver`, for each uid of the sender ---- */
+#define PEER_CONNECTIONS_MAX 20
+
+#endif

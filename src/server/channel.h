@@ -1,0 +1,44 @@
+/*
+ * channel: messages over one end of a SOCK_SEQPACKET socket.
+ *
+ * Sending never blocks: what the socket does not take at once is queued, at most
+ * CHANNEL_QUEUE_MAX messages; past that the other side is taken for broken. The secret in a message
+ * is wiped from queue and buffers when it has been sent.
+ */
+#ifndef SERVER_CHANNEL_H
+#define SERVER_CHANNEL_H
+
+#include "net/loop.h"
+#include "server/message.h"
+
+struct channel;
+
+#define CHANNEL_QUEUE_MAX 4096
+
+/* A message that passed message_check(), with its descriptors (the callee's from now on; those it
+ * does not take it must close). */
+typedef void channel_callback(void *context, const union message *message, const int *descriptors,
+			      size_t descriptor_count);
+/* The other end closed, sent rubbish, or the queue is full. The channel is dead; free it. */
+typedef void channel_closed_callback(void *context);
+
+/* A pair of connected, non-blocking, close-on-exec ends; false when the system refuses. */
+bool channel_pair(int ends_out[2]);
+
+struct channel *channel_new(struct loop *loop, int descriptor, channel_callback *on_message,
+			    channel_closed_callback *on_closed, void *context);
+void channel_free(struct channel *channel); /* NULL is allowed; may be called from its callbacks */
+
+/* message's header must be filled in (message_init). Descriptors stay the caller's. */
+void channel_send(struct channel *channel, const void *message, const int *descriptors,
+		  size_t descriptor_count);
+
+/* Sends what is queued, blocking at most timeout_ms: before an exit. */
+void channel_flush(struct channel *channel, unsigned timeout_ms);
+
+/* Blocking, for commands and for a child's first message: one message within timeout_ms. */
+bool channel_receive_blocking(int descriptor, union message *message_out, int *descriptors_out,
+			      size_t *descriptor_count_out, unsigned timeout_ms);
+bool channel_send_blocking(int descriptor, const void *message);
+
+#endif

@@ -1,0 +1,281 @@
+/*
+ * message: what the processes of one server say to each other.
+ *
+ * Fixed binary structs with lengths, never text that must be parsed: one message is one packet of a
+ * SOCK_SEQPACKET socket (so a message is whole or absent), begins with a struct message_header, and
+ * has exactly the size of its type. Each answer carries the `request` number of its question, which
+ * is unique for the asking process. All processes are one program of one build: no byte order, no
+ * versions.
+ *
+ * message_check() accepts a received packet or says it is not one: type known, size right, every
+ * length within its array, every enumeration known, strings ended. A process that gets a bad
+ * message from another treats that process as broken: it closes the channel and (the supervisor)
+ * restarts it. Descriptors travel beside a message (SCM_RIGHTS), only from the supervisor downward,
+ * and their number is fixed by the type.
+ *
+ * Who speaks to whom:
+ *     supervisor - auth, supervisor - worker   one channel each, made at the child's start
+ *     auth - worker                            one channel each, handed out by the supervisor, anew
+ *                                              when either was restarted
+ *     postern status - auth                    ROOT/run/control.sock
+ */
+#ifndef SERVER_MESSAGE_H
+#define SERVER_MESSAGE_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "store/store.h"
+
+enum message_type {
+	/* supervisor -> child */
+	MESSAGE_CONFIGURE = 1, /* first, to each child; with the descriptors of its folders */
+	MESSAGE_LISTENER,      /* -> worker: a listening socket */
+	MESSAGE_TLS,	       /* -> worker: certificate and key, in parts */
+	MESSAGE_TICKETS,       /* -> worker: ticket keys */
+	MESSAGE_PEER,	       /* -> auth, worker: the channel between them */
+	MESSAGE_DRAIN,	       /* -> worker: accept no more, end as told */
+
+	/* child -> supervisor */
+	MESSAGE_READY, /* configured, sandboxed, serving */
+
+	/* worker -> auth */
+	MESSAGE_LOGIN,	   /* a login and its password -> LOGGED_IN */
+	MESSAGE_RESOLVE,   /* a recipient -> RESOLVED */
+	MESSAGE_SESSION,   /* a session has its maildrop, or has ended */
+	MESSAGE_CONTEST,   /* the maildrop is locked: who has it? -> CONTESTED */
+	MESSAGE_PROBED,	   /* answers PROBE */
+	MESSAGE_COUNTERS,  /* answers COUNT */
+
+	/* auth -> worker */
+	MESSAGE_LOGGED_IN,
+	MESSAGE_RESOLVED,
+	MESSAGE_CONTESTED,
+	MESSAGE_PROBE, /* see whether this session's peer is alive; if not, roll back and end it */
+	MESSAGE_COUNT,
+
+	/* control socket */
+	MESSAGE_STATUS,		/* command -> auth */
+	MESSAGE_STATUS_PROCESS, /* auth -> command: one for each worker, with its counters */
+	MESSAGE_STATUS_SESSION, /* auth -> command: one for each session */
+	MESSAGE_STATUS_END,
+	MESSAGE_TYPES
+};
+
+struct message_header {
+	uint32_t type;
+	uint32_t size; /* of the whole message */
+	uint64_t request;
+};
+
+struct message_text { /* octets with a length: names, passwords */
+	uint32_t length;
+	char octets[ACCOUNT_NAME_MAX + 2];
+};
+
+enum process_role { PROCESS_AUTH = 1, PROCESS_WORKER = 2 };
+
+/* Descriptors: auth: accounts/, control socket. worker: index/, journal/, run/locks/, then mail
+ * roots. */
+struct message_configure {
+	struct message_header header;
+	uint32_t role;
+	uint32_t number; /* of the worker, from 0; unique among the living ones */
+	uint32_t mail_roots;
+	uint32_t drop_user; /* 1: become uid/gid below, and for auth chroot to accounts/ */
+	uint32_t uid, gid;
+	uint32_t owner_uid; /* whose instance it is: may use the control socket */
+	uint32_t allow_plaintext;
+	uint32_t log_level;
+	uint8_t boot[16];
+	char host[DOMAIN_MAX + 3];
+};
+
+enum listener_kind { LISTENER_POP3 = 1, LISTENER_POP3S, LISTENER_LMTP };
+
+struct message_listener {
+	struct message_header header;
+	uint32_t kind;
+	uint32_t last; /* 1: this was the last one, serve now */
+};
+
+#define TLS_PART_OCTETS 16384
+#define TLS_PEM_MAX	(256 * 1024)
+struct message_tls {
+	struct message_header header;
+	uint32_t key;  /* 0: certificate, 1: key */
+	uint32_t last; /* 1: the pair is complete, take it into use */
+	uint32_t length;
+	char octets[TLS_PART_OCTETS];
+};
+
+struct message_tickets {
+	struct message_header header;
+	uint8_t current[80], previous[80];
+};
+
+struct message_peer {
+	struct message_header header;
+	uint32_t worker; /* its number */
+	uint32_t pid;	 /* its process id, for status */
+};
+
+struct message_drain {
+	struct message_header header;
+	uint32_t at_once; /* 1 (SIGTERM): idle sessions are told and closed, answers may finish;
+			     0 (SIGHUP): sessions go on to their end */
+};
+
+struct message_ready {
+	struct message_header header;
+};
+
+struct message_login {
+	struct message_header header;
+	uint64_t session;
+	char peer[64];
+	struct message_text name;
+	uint32_t password_length;
+	char password[PASSWORD_MAX];
+};
+
+struct message_logged_in {
+	struct message_header header;
+	uint32_t outcome; /* enum error_code: NONE, DENIED, TEMPORARY */
+	struct place place;
+	char account[ACCOUNT_NAME_MAX + 2];
+};
+
+struct message_resolve {
+	struct message_header header;
+	struct message_text address;
+};
+
+struct message_resolved {
+	struct message_header header;
+	uint32_t outcome; /* NONE, NO_USER, DENIED (disabled), TEMPORARY */
+	struct place place;
+	char account[ACCOUNT_NAME_MAX + 2];
+};
+
+enum session_change { SESSION_OPENED = 1, SESSION_CLOSED = 2 };
+
+struct message_session {
+	struct message_header header;
+	uint64_t session; /* unique for the worker's life */
+	uint64_t account;
+	uint32_t change;
+	uint32_t tls;
+	int64_t since_unix_seconds;
+	char peer[64];
+	char name[ACCOUNT_NAME_MAX + 2];
+};
+
+struct message_contest {
+	struct message_header header;
+	uint64_t account;
+};
+
+enum contest_outcome {
+	CONTEST_FREE = 1, /* the holder is gone or has yielded: try the lock again */
+	CONTEST_ALIVE,	  /* the holder answers: [IN-USE] */
+	CONTEST_UNKNOWN	  /* nobody known holds it (a command line does): [IN-USE] */
+};
+
+struct message_contested {
+	struct message_header header;
+	uint32_t outcome;
+};
+
+struct message_probe {
+	struct message_header header;
+	uint64_t session;
+};
+
+struct message_probed {
+	struct message_header header;
+	uint32_t outcome; /* FREE or ALIVE */
+};
+
+struct message_count {
+	struct message_header header;
+};
+
+/* Since the worker's start. */
+struct counters {
+	uint64_t connections, logins, logins_failed, logins_in_use, take_overs;
+	uint64_t messages_retrieved, octets_sent, messages_deleted;
+	uint64_t messages_delivered, deliveries_deferred, deliveries_refused;
+	uint64_t file_octets_read; /* all reads of the stores: mail and indexes */
+	uint64_t connections_now, sessions_now;
+};
+
+struct message_counters {
+	struct message_header header;
+	struct counters counters;
+};
+
+struct message_status {
+	struct message_header header;
+};
+
+struct message_status_process {
+	struct message_header header;
+	uint32_t role, number, pid;
+	struct counters counters;
+};
+
+struct message_status_session {
+	struct message_header header;
+	uint64_t session, account;
+	uint32_t worker, tls;
+	int64_t since_unix_seconds;
+	char peer[64];
+	char name[ACCOUNT_NAME_MAX + 2];
+};
+
+struct message_status_end {
+	struct message_header header;
+	uint32_t sessions;
+};
+
+/* Any message, for receiving. */
+union message {
+	struct message_header header;
+	struct message_configure configure;
+	struct message_listener listener;
+	struct message_tls tls;
+	struct message_tickets tickets;
+	struct message_peer peer;
+	struct message_drain drain;
+	struct message_ready ready;
+	struct message_login login;
+	struct message_logged_in logged_in;
+	struct message_resolve resolve;
+	struct message_resolved resolved;
+	struct message_session session;
+	struct message_contest contest;
+	struct message_contested contested;
+	struct message_probe probe;
+	struct message_probed probed;
+	struct message_count count;
+	struct message_counters counters;
+	struct message_status status;
+	struct message_status_process status_process;
+	struct message_status_session status_session;
+	struct message_status_end status_end;
+};
+
+#define MESSAGE_DESCRIPTORS_MAX (4 + MAIL_ROOTS_MAX)
+
+/* Fills in type and size; the caller sets the rest. Zeroes everything else. */
+void message_init(void *message, enum message_type type, uint64_t request);
+
+size_t message_size(enum message_type type); /* 0 for a number that is none */
+
+/* Is this packet a message of ours? Touches no octet behind `size`. */
+bool message_check(const union message *message, size_t size);
+
+#endif

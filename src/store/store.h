@@ -1,0 +1,221 @@
+/*
+ * store: maildrops, whatever they are kept in.
+ *
+ * A kind of store is one file that exports one `const struct store`; everybody else goes through
+ * the functions below, which find the right one by the place. All of them block (disk, network):
+ * the server runs them as jobs, in big pieces, and never on its loop; none of them waits for a lock
+ * of another process, they return STORE_AGAIN and the caller's timer tries again.
+ *
+ * Two locks guard a maildrop, both kernel locks on files in ROOT/run/locks, by account number:
+ *   ID.session  the exclusive-access lock of RFC 1939 section 4, held by a struct maildrop from
+ *               open to close (not with STORE_PEEK);
+ *   ID.file     held inside a call only, while the maildrop is read or changed, and by a
+ *               struct delivery from prepare to finish. Its content is the account's generation.
+ *
+ * Promises, for every kind (docs/design/0003-disk.md says how each is kept on disk):
+ *   - delivery_finish(commit) returned STORE_OK: the message is on stable storage, whole.
+ *   - at any crash, a message is whole or absent, and only maildrop_update() removes one.
+ *   - maildrop_update() returned STORE_OK: the marked messages, and only those, are gone, and that
+ *     is on stable storage. On any other result some or none of them may be gone.
+ *   - what is read is what was delivered: the length and checksum were right, or the last
+ *     maildrop_read() of the message fails.
+ *   - octets are those of RFC 1939 section 11 and known without reading mail seen before.
+ *   - a unique-id stays with its message and never returns for another content.
+ *
+ * What must not be known here: protocols, sessions, accounts, sockets.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "store/draft.h"
+
+enum store_result {
+	STORE_OK,
+	STORE_AGAIN,   /* ID.file is held by another, or with no_wait: the disk would block */
+	STORE_LOCKED,  /* ID.session is held: somebody else is logged in */
+	STORE_CHANGED, /* another program altered the maildrop under us, or the account has moved on
+			  (generation): cut the connection, delete nothing; look the account up anew */
+	STORE_FULL,    /* disk full or over quota */
+	STORE_UNKNOWN, /* a distributed engine did not answer in time: it may or may not have happened;
+			  nothing may be deleted because of it */
+	STORE_IO       /* the disk failed, or what it gave fails its check */
+};
+
+enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2 }; /* numbers are kept in the account database */
+
+/* Where the maildrops of one instance lie. Shared by all threads of a process; the handles are
+ * directories and belong to the caller, who keeps them open longer than any maildrop. */
+struct store_root {
+	struct disk *disk;
+	struct file *mail[MAIL_ROOTS_MAX]; /* by mail root number; NULL where there is none */
+	struct file *index;		   /* ROOT/index: caches, nothing is lost with them */
+	struct file *journal;		   /* ROOT/journal: redo journals, reserves, what was set aside */
+	struct file *locks;		   /* ROOT/run/locks */
+	uint32_t reserve;		   /* which journal/reserve.N is this process's own */
+};
+
+/* Where one maildrop lies: plain data, as the account directory keeps it and as it travels between
+ * processes. `path` was made from a checked name when the account was added. */
+struct place {
+	uint64_t account;    /* number of the account, never used twice */
+	uint64_t generation; /* raised when the account's maildrop moves, is converted or removed */
+	enum store_kind kind;
+	uint32_t mail_root;
+	char path[MAILDROP_PATH_MAX + 1];
+};
+
+/* ---- reading and removing: a session ---- */
+
+struct maildrop; /* one open maildrop; used by one thread at a time */
+
+struct maildrop_summary {
+	uint32_t messages;
+	uint64_t octets; /* of all of them */
+};
+
+struct maildrop_entry {
+	uint64_t octets;       /* RFC 1939 section 11 */
+	bool damaged;	       /* its stored octets fail their checksum: cannot be handed out */
+	uint8_t uid_length;    /* 1 to UID_MAX */
+	char uid[UID_MAX + 1]; /* 0x21 to 0x7E, with a NUL behind for convenience */
+};
+
+enum maildrop_open_flags {
+	STORE_SESSION = 0,
+	STORE_PEEK = 1 << 0 /* look only: takes no session lock, update is refused (assert) */
+};
+
+/* Opens a maildrop and fixes which messages it shows: those delivered later are not in it. One that
+ * does not exist yet is empty. Results: OK, AGAIN, LOCKED, CHANGED, FULL, UNKNOWN, IO; *out is set
+ * with OK only. The summary is complete without a call of maildrop_table(). */
+enum store_result maildrop_open(const struct store_root *root, const struct place *place,
+				unsigned flags, struct maildrop **maildrop_out, struct error *error);
+
+struct maildrop_summary maildrop_summary(const struct maildrop *maildrop);
+
+/* Fills entries for messages first to first + count - 1 (first counts from 1; the range must exist).
+ * With no_wait it returns AGAIN rather than wait for the disk. Results: OK, AGAIN, CHANGED, IO. */
+enum store_result maildrop_table(struct maildrop *maildrop, uint32_t first, uint32_t count,
+				 bool no_wait, struct maildrop_entry *entries_out,
+				 struct error *error);
+
+/* Reads the next octets of a message in stored form (lines end in LF; quoting undone). offset 0
+ * begins the message anew; otherwise it must be where the last read ended. *length_out 0 with OK
+ * means: that was all, and it was checked. With no_wait it returns AGAIN rather than wait.
+ * `size` is at least 4096. Results: OK, AGAIN, CHANGED, UNKNOWN, IO. */
+enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint64_t offset,
+				bool no_wait, char *out, size_t size, size_t *length_out,
+				struct error *error);
+
+/* Removes the messages whose bit is set: message n is bit (n-1)%8 of octet (n-1)/8. Afterwards the
+ * maildrop can only be closed, except after AGAIN, when nothing was begun and the call is repeated.
+ * Results: OK, AGAIN, CHANGED, FULL, UNKNOWN, IO. */
+enum store_result maildrop_update(struct maildrop *maildrop, const uint8_t *deleted,
+				  struct error *error);
+
+/* Called every 20 s of a session: keeps a lease alive where the lock is one. OK, CHANGED (the lock
+ * is lost), UNKNOWN. */
+enum store_result maildrop_renew(struct maildrop *maildrop, struct error *error);
+
+/* Gives the lock back. Changes nothing. NULL is allowed. */
+void maildrop_close(struct maildrop *maildrop);
+
+/* ---- adding: a delivery ---- */
+
+struct delivery; /* one message on its way into one maildrop, between prepare and finish */
+
+struct delivery_request {
+	const struct draft *draft; /* sealed; must outlive the delivery */
+	struct bytes headers;	   /* trace headers to stand on top, in stored form, or nothing */
+	struct bytes sender;	   /* envelope sender, for the From line; may be empty */
+	struct bytes uid;	   /* a unique-id brought along (import), or nothing: one is made */
+	int64_t received_unix_seconds;
+};
+
+/* Takes ID.file, writes the message behind the maildrop's end and syncs it; readers do not see it
+ * yet. With OK the caller must finish. To deliver to several maildrops: prepare in ascending order
+ * of account numbers; on AGAIN for one, finish all others with commit = false and start anew later.
+ * Results: OK, AGAIN, CHANGED, FULL, UNKNOWN, IO. */
+enum store_result delivery_prepare(const struct store_root *root, const struct place *place,
+				   const struct delivery_request *request,
+				   struct delivery **delivery_out, struct error *error);
+
+/* The unique-id the message has (to be logged); valid until finish. */
+struct bytes delivery_uid(const struct delivery *delivery);
+
+/* Commits (OK means: on stable storage) or takes back. Frees the delivery whatever it returns.
+ * Results: OK; with commit also UNKNOWN, IO. */
+enum store_result delivery_finish(struct delivery *delivery, bool commit, struct error *error);
+
+/* ---- looking after ---- */
+
+#define FINDINGS_MAX 1000
+struct finding {
+	uint64_t offset; /* in the file named */
+	char file[64];
+	char text[160];
+};
+struct findings {
+	struct finding *list; /* freed with findings_free() */
+	size_t count;	      /* at most FINDINGS_MAX */
+	bool more;	      /* there were more */
+	uint64_t messages, octets_checked;
+};
+
+/* Reads everything and names every inconsistency; mends nothing. Takes ID.file. OK with zero
+ * findings means: every message whole, the index right or absent, nothing set aside, no journal.
+ * Results: OK, AGAIN, CHANGED, IO. */
+enum store_result store_verify(const struct store_root *root, const struct place *place,
+			       struct findings *findings_out, struct error *error);
+void findings_add(struct findings *findings, const char *file, uint64_t offset,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+void findings_free(struct findings *findings);
+
+/* ---- kinds ---- */
+
+struct maildrop {
+	const struct store *store; /* first member of every kind's own handle */
+};
+struct delivery {
+	const struct store *store;
+};
+
+struct store {
+	const char *name;
+	enum store_kind kind;
+	enum store_result (*open)(const struct store_root *root, const struct place *place,
+				  unsigned flags, struct maildrop **maildrop_out,
+				  struct error *error);
+	struct maildrop_summary (*summary)(const struct maildrop *maildrop);
+	enum store_result (*table)(struct maildrop *maildrop, uint32_t first, uint32_t count,
+				   bool no_wait, struct maildrop_entry *entries_out,
+				   struct error *error);
+	enum store_result (*read)(struct maildrop *maildrop, uint32_t number, uint64_t offset,
+				  bool no_wait, char *out, size_t size, size_t *length_out,
+				  struct error *error);
+	enum store_result (*update)(struct maildrop *maildrop, const uint8_t *deleted,
+				    struct error *error);
+	enum store_result (*renew)(struct maildrop *maildrop, struct error *error);
+	void (*close)(struct maildrop *maildrop);
+	enum store_result (*prepare)(const struct store_root *root, const struct place *place,
+				     const struct delivery_request *request,
+				     struct delivery **delivery_out, struct error *error);
+	struct bytes (*uid)(const struct delivery *delivery);
+	enum store_result (*finish)(struct delivery *delivery, bool commit, struct error *error);
+	enum store_result (*verify)(const struct store_root *root, const struct place *place,
+				    struct findings *findings_out, struct error *error);
+};
+
+extern const struct store store_memory; /* tests, and the canned maildrop of bench/ */
+extern const struct store store_mbox;
+
+const char *store_kind_name(enum store_kind kind); /* NULL for a number that is none */
+bool store_kind_parse(struct bytes name, enum store_kind *kind_out);
+
+#endif
