@@ -1,0 +1,45 @@
+/*
+ * instance: the folders of ROOT, who owns them, and the users a server started as root becomes.
+ *
+ * Started as root, ROOT and run/ belong to root (0711), accounts/ to postern-auth (0700), and all
+ * folders of mail and locks to postern (0700); a missing user is an error. Otherwise everything
+ * belongs to the one who starts it. Folders that are there keep their content; their owner and mode
+ * are put right.
+ */
+#ifndef SERVER_INSTANCE_H
+#define SERVER_INSTANCE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+#define INSTANCE_MAIL_USER "postern"
+#define INSTANCE_AUTH_USER "postern-auth"
+
+struct instance_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+struct instance {
+	int root; /* descriptors of the folders, close-on-exec */
+	int accounts, mail, index, uids, journal, tls, fetch, run, locks;
+	bool as_root;		   /* privileges are to be dropped to these users */
+	struct instance_user mail_user, auth_user;
+};
+
+/* Makes what is missing of ROOT's folders (ROOT's parents too) and opens them. */
+enum error_code instance_open(const char *root, struct instance *instance_out,
+			      struct error *error);
+void instance_close(struct instance *instance);
+
+/* Takes the pid file's lock, which only one server of an instance can have, and writes our pid. A
+ * descriptor to keep, or -1 with ERROR_IN_USE naming the other's pid. */
+int instance_lock(const struct instance *instance, struct error *error);
+
+/* Becomes the user for good: groups, gid, uid, no way back. Does nothing unless as_root. */
+enum error_code instance_become(const struct instance *instance, struct instance_user user,
+				struct error *error);
+
+#endif
