@@ -41,7 +41,7 @@
 #define MESSAGES_MAX	   4000000000ULL /* message numbers are 32-bit */
 #define STORE_READ_OCTETS  (256 * 1024)	 /* one job's read; small enough to share the disk */
 #define JOURNAL_PIECE_OCTETS (1024 * 1024)	   /* data one step of a full-disk removal may log */
-#define JOURNAL_RESERVE_OCTETS (JOURNAL_PIECE_OCTETS + 4096) /* preallocated for each process */
+#define JOURNAL_HEADER_OCTETS 4096		   /* more than any disk's atomic unit */
 
 /* ---- server ---- */
 #define WORKERS_MAX	   64

@@ -42,22 +42,25 @@ enum store_result {
 	STORE_CHANGED, /* another program altered the maildrop under us, or the account has moved on
 			  (generation): cut the connection, delete nothing; look the account up anew */
 	STORE_FULL,    /* disk full or over quota */
+	STORE_EXISTS,  /* a unique-id brought along is there already: the message was delivered before */
 	STORE_UNKNOWN, /* a distributed engine did not answer in time: it may or may not have happened;
 			  nothing may be deleted because of it */
 	STORE_IO       /* the disk failed, or what it gave fails its check */
 };
 
-enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2 }; /* numbers are kept in the account database */
+enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2 }; /* numbers travel in messages */
 
-/* Where the maildrops of one instance lie. Shared by all threads of a process; the handles are
- * directories and belong to the caller, who keeps them open longer than any maildrop. */
+/* Where the maildrops of one instance lie. Shared by all threads of a process; the handles
+ * belong to the caller, who keeps them open longer than any maildrop. All NULL but `disk` is fine
+ * for a kind that needs no files. */
 struct store_root {
 	struct disk *disk;
 	struct file *mail[MAIL_ROOTS_MAX]; /* by mail root number; NULL where there is none */
 	struct file *index;		   /* ROOT/index: caches, nothing is lost with them */
 	struct file *journal;		   /* ROOT/journal: redo journals, reserves, what was set aside */
 	struct file *locks;		   /* ROOT/run/locks */
-	uint32_t reserve;		   /* which journal/reserve.N is this process's own */
+	struct file *reserve;		   /* journal/reserve.N, locked: see store_make_reserve() */
+	uint32_t reserve_number;
 };
 
 /* Where one maildrop lies: plain data, as the account directory keeps it and as it travels between
@@ -97,7 +100,7 @@ enum maildrop_open_flags {
 enum store_result maildrop_open(const struct store_root *root, const struct place *place,
 				unsigned flags, struct maildrop **maildrop_out, struct error *error);
 
-struct maildrop_summary maildrop_summary(const struct maildrop *maildrop);
+struct maildrop_summary maildrop_summary(const struct maildrop *maildrop); /* cheap: no I/O */
 
 /* Fills entries for messages first to first + count - 1 (first counts from 1; the range must exist).
  * With no_wait it returns AGAIN rather than wait for the disk. Results: OK, AGAIN, CHANGED, IO. */
@@ -107,8 +110,10 @@ enum store_result maildrop_table(struct maildrop *maildrop, uint32_t first, uint
 
 /* Reads the next octets of a message in stored form (lines end in LF; quoting undone). offset 0
  * begins the message anew; otherwise it must be where the last read ended. *length_out 0 with OK
- * means: that was all, and it was checked. With no_wait it returns AGAIN rather than wait.
- * `size` is at least 4096. Results: OK, AGAIN, CHANGED, UNKNOWN, IO. */
+ * means: that was all, and it was checked; that call does no I/O, and no buffer outlives it. A
+ * message that fits into the first read is checked before that read returns. With no_wait it
+ * returns AGAIN rather than wait. `size` is at least 4096. Results: OK, AGAIN, CHANGED, UNKNOWN,
+ * IO (error->code ERROR_DATA when the octets fail their check: the message is damaged). */
 enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint64_t offset,
 				bool no_wait, char *out, size_t size, size_t *length_out,
 				struct error *error);
@@ -119,8 +124,8 @@ enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint
 enum store_result maildrop_update(struct maildrop *maildrop, const uint8_t *deleted,
 				  struct error *error);
 
-/* Called every 20 s of a session: keeps a lease alive where the lock is one. OK, CHANGED (the lock
- * is lost), UNKNOWN. */
+/* Keeps a lease alive where the lock is one: called every third of store->lease_ms of a session, and
+ * never when that is 0. May run beside another call. OK, CHANGED (the lock is lost), UNKNOWN. */
 enum store_result maildrop_renew(struct maildrop *maildrop, struct error *error);
 
 /* Gives the lock back. Changes nothing. NULL is allowed. */
@@ -128,7 +133,7 @@ void maildrop_close(struct maildrop *maildrop);
 
 /* ---- adding: a delivery ---- */
 
-struct delivery; /* one message on its way into one maildrop, between prepare and finish */
+struct delivery; /* messages on their way into one maildrop, between prepare and finish */
 
 struct delivery_request {
 	const struct draft *draft; /* sealed; must outlive the delivery */
@@ -138,19 +143,20 @@ struct delivery_request {
 	int64_t received_unix_seconds;
 };
 
-/* Takes ID.file, writes the message behind the maildrop's end and syncs it; readers do not see it
- * yet. With OK the caller must finish. To deliver to several maildrops: prepare in ascending order
- * of account numbers; on AGAIN for one, finish all others with commit = false and start anew later.
- * Results: OK, AGAIN, CHANGED, FULL, UNKNOWN, IO. */
+/* Takes ID.file, writes the messages behind the maildrop's end and syncs them together; readers do
+ * not see them yet. With OK the caller must finish. To deliver to several maildrops: prepare in
+ * ascending order of account numbers; on AGAIN for one, finish all others with commit = false and
+ * start anew later. A server passes one request; import and fetch pass many, which costs one sync.
+ * Results: OK, AGAIN, CHANGED, FULL, EXISTS, UNKNOWN, IO; on all but OK none of them is there. */
 enum store_result delivery_prepare(const struct store_root *root, const struct place *place,
-				   const struct delivery_request *request,
+				   const struct delivery_request *requests, size_t count,
 				   struct delivery **delivery_out, struct error *error);
 
-/* The unique-id the message has (to be logged); valid until finish. */
-struct bytes delivery_uid(const struct delivery *delivery);
+/* The unique-id that message `index` (from 0) has, to be logged; valid until finish. */
+struct bytes delivery_uid(const struct delivery *delivery, size_t index);
 
-/* Commits (OK means: on stable storage) or takes back. Frees the delivery whatever it returns.
- * Results: OK; with commit also UNKNOWN, IO. */
+/* Commits (OK means: on stable storage) or takes back. Frees the delivery whatever it returns. When
+ * taking back fails the messages may stay: do not start anew. Results: OK, FULL, UNKNOWN, IO. */
 enum store_result delivery_finish(struct delivery *delivery, bool commit, struct error *error);
 
 /* ---- looking after ---- */
@@ -177,22 +183,37 @@ void findings_add(struct findings *findings, const char *file, uint64_t offset,
 		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 void findings_free(struct findings *findings);
 
+/* The account is gone: from now on a delivery or session that still has this place gets CHANGED.
+ * With `erase` the mail goes too (nobody may be logged in). Results: OK, AGAIN, LOCKED, IO. */
+enum store_result store_retire(const struct store_root *root, const struct place *place, bool erase,
+			       struct error *error);
+
+/* Claims a reserve in ROOT/journal for this process, which lets a user delete on a full disk: the
+ * first journal/reserve.N that nobody has locked, made when missing. Sets root->reserve. Once, at
+ * the start of a process that runs maildrop_update(). Results: OK, FULL, IO; without one only
+ * removals on a full disk fail. */
+enum store_result store_make_reserve(struct store_root *root, struct error *error);
+
 /* ---- kinds ---- */
 
+/* Each is the first member of a kind's own handle. */
 struct maildrop {
-	const struct store *store; /* first member of every kind's own handle */
+	const struct store *store;
+	struct maildrop_summary summary;
 };
 struct delivery {
 	const struct store *store;
+	size_t count;
+	char (*uids)[UID_MAX + 1]; /* NUL-terminated */
 };
 
 struct store {
 	const char *name;
 	enum store_kind kind;
+	uint32_t lease_ms; /* how long a lock holds without renew; 0: as long as the process */
 	enum store_result (*open)(const struct store_root *root, const struct place *place,
 				  unsigned flags, struct maildrop **maildrop_out,
 				  struct error *error);
-	struct maildrop_summary (*summary)(const struct maildrop *maildrop);
 	enum store_result (*table)(struct maildrop *maildrop, uint32_t first, uint32_t count,
 				   bool no_wait, struct maildrop_entry *entries_out,
 				   struct error *error);
@@ -204,12 +225,13 @@ struct store {
 	enum store_result (*renew)(struct maildrop *maildrop, struct error *error);
 	void (*close)(struct maildrop *maildrop);
 	enum store_result (*prepare)(const struct store_root *root, const struct place *place,
-				     const struct delivery_request *request,
+				     const struct delivery_request *requests, size_t count,
 				     struct delivery **delivery_out, struct error *error);
-	struct bytes (*uid)(const struct delivery *delivery);
 	enum store_result (*finish)(struct delivery *delivery, bool commit, struct error *error);
 	enum store_result (*verify)(const struct store_root *root, const struct place *place,
 				    struct findings *findings_out, struct error *error);
+	enum store_result (*erase)(const struct store_root *root, const struct place *place,
+				   struct error *error); /* both locks are held */
 };
 
 extern const struct store store_memory; /* tests, and the canned maildrop of bench/ */
