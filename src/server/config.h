@@ -32,7 +32,7 @@ struct config {
 	bool allow_plaintext;
 	char tls_certificate[PATH_MAX]; /* "": the pair in ROOT/tls */
 	char tls_key[PATH_MAX];
-	int argument_count;	 /* the flags as given, for a reload; borrowed */
+	int argument_count; /* the flags as given, for a reload; borrowed */
 	char *const *arguments;
 };
 

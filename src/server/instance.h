@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 #define INSTANCE_MAIL_USER "postern"
@@ -25,21 +26,28 @@ struct instance_user {
 struct instance {
 	int root; /* descriptors of the folders, close-on-exec */
 	int accounts, mail, index, uids, journal, tls, fetch, run, locks;
-	bool as_root;		   /* privileges are to be dropped to these users */
+	bool as_root; /* privileges are to be dropped to these users */
 	struct instance_user mail_user, auth_user;
 };
 
 /* Makes what is missing of ROOT's folders (ROOT's parents too) and opens them. */
-enum error_code instance_open(const char *root, struct instance *instance_out,
-			      struct error *error);
+enum error_code instance_open(const char *root, struct instance *instance_out, struct error *error);
 void instance_close(struct instance *instance);
 
 /* Takes the pid file's lock, which only one server of an instance can have, and writes our pid. A
  * descriptor to keep, or -1 with ERROR_IN_USE naming the other's pid. */
 int instance_lock(const struct instance *instance, struct error *error);
 
-/* Becomes the user for good: groups, gid, uid, no way back. Does nothing unless as_root. */
-enum error_code instance_become(const struct instance *instance, struct instance_user user,
-				struct error *error);
+/* Becomes the user for good: groups, gid, uid, no way back. For one who is root only. */
+enum error_code instance_become(struct instance_user user, struct error *error);
+
+/* The whole of a file that the operator named (symbolic links followed), at most `max` octets:
+ * NO_INPUT when there is none. `directory` is a descriptor or AT_FDCWD. */
+enum error_code instance_read(int directory, const char *name, size_t max, struct buffer *text_out,
+			      struct error *error);
+
+/* Makes or replaces a small file of ours in one step. */
+enum error_code instance_write(int directory, const char *name, struct bytes text, mode_t mode,
+			       struct error *error);
 
 #endif
