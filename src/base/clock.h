@@ -8,8 +8,9 @@
 
 uint64_t clock_monotonic_ms(void); /* never goes back; for time-outs */
 int64_t clock_unix_seconds(void);  /* wall clock; for dates in mail and logs; may jump */
+int64_t clock_unix_ms(void);	   /* the same clock, finer */
 
-/* Tests only: replaces both; NULL gives the real ones back. The function returns milliseconds. */
+/* Tests only: replaces all three; NULL gives the real ones back. The function returns milliseconds. */
 void clock_set_for_tests(uint64_t (*milliseconds)(void));
 
 /* RFC 5322 section 3.3 date, "Sun, 22 Nov 2026 02:01:00 +0000", always UTC. */

@@ -62,7 +62,6 @@ struct wire_decoder {
 	bool dots;    /* byte-stuffed, ends at the final dot; else the stream ends elsewhere */
 	bool bare_lf; /* a bare LF was seen (SMTP smuggling, RFC 5321 section 2.3.8) */
 	bool bare_cr; /* a CR without LF was seen; it stays in the message */
-	bool after_lf; /* the last line end was a bare LF: private */
 };
 
 void wire_decoder_init(struct wire_decoder *decoder, enum wire_line_end line_end, bool dots);

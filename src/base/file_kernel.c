@@ -1,0 +1,561 @@
+/*
+ * file_kernel: the kernel's disk, the raw operations behind base/file.h.
+ *
+ * Guarantees: a name is resolved below its directory and through no symbolic link, by openat2(2)
+ * or, where that is missing, component by component; nothing but regular files and directories is
+ * ever handed out; no open waits for the other end of a FIFO or makes a terminal ours. A file that
+ * is opened for writing has one name at most, because another one may be somebody else's file.
+ *
+ * Must not know what the files are for. Loops over EINTR and short counts are in file.c.
+ */
+#include "base/file.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+#define SAFE_FLAGS (O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW)
+#define PATH_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+
+struct kernel_file {
+	struct file file;
+	int descriptor;
+};
+
+static int descriptor_of(const struct file *file)
+{
+	return ((const struct kernel_file *)file)->descriptor;
+}
+
+/* ---- names ---- */
+
+/* With O_DIRECTORY the kernel says "not a directory" of a symbolic link; say what it is. */
+static int open_component(int directory, const char *name, int flags, mode_t mode)
+{
+	int descriptor = openat(directory, name, flags | O_NOFOLLOW, mode);
+	int error = errno;
+	struct stat status;
+
+	if (descriptor >= 0)
+		return descriptor;
+	if (error == ENOTDIR && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(status.st_mode))
+		return -ELOOP;
+	return -error;
+}
+
+static int open_by_components(int directory, const char *name, int flags, mode_t mode)
+{
+	int current = directory;
+	int next;
+
+	for (;;) {
+		char component[NAME_MAX + 1];
+		size_t length = strcspn(name, "/");
+		bool last = name[length] == '\0';
+
+		if (!bytes_to_string((struct bytes){name, length}, component, sizeof(component)))
+			next = -ENAMETOOLONG;
+		else
+			next = open_component(current, component, last ? flags : PATH_FLAGS,
+					      last ? mode : 0);
+		if (current != directory)
+			close(current);
+		if (next < 0 || last)
+			return next;
+		current = next;
+		name += length + 1;
+	}
+}
+
+/*
+ * Containers' seccomp filters answer EPERM or ENOSYS to an openat2 that they do not know; where
+ * EPERM is meant, the other way says it again.
+ */
+static int open_below(int directory, const char *name, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)flags,
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long descriptor = syscall(SYS_openat2, directory, name, &how, sizeof(how));
+
+	if (descriptor >= 0)
+		return (int)descriptor;
+	if (errno == ENOSYS || errno == EPERM)
+		return open_by_components(directory, name, flags, mode);
+	return -errno;
+}
+
+/* Where a name is to be made, changed or removed: the directory, and the last component. */
+struct place {
+	int directory;
+	bool owned;
+	const char *last;
+};
+
+static int find_place(struct file *directory, const char *name, struct place *place_out)
+{
+	const char *slash = strrchr(name, '/');
+	char parent[PATH_MAX];
+	int descriptor;
+
+	*place_out = (struct place){descriptor_of(directory), false, name};
+	if (slash == NULL)
+		return 0;
+	if (!bytes_to_string((struct bytes){name, (size_t)(slash - name)}, parent, sizeof(parent)))
+		return -ENAMETOOLONG;
+	descriptor = open_below(descriptor_of(directory), parent, PATH_FLAGS, 0);
+	if (descriptor < 0)
+		return descriptor;
+	*place_out = (struct place){descriptor, true, slash + 1};
+	return 0;
+}
+
+static void leave_place(const struct place *place)
+{
+	if (place->owned)
+		close(place->directory);
+}
+
+/* ---- opening ---- */
+
+static int wrap_descriptor(int descriptor, struct file **file_out)
+{
+	struct kernel_file *file = malloc(sizeof(*file));
+
+	if (file == NULL) {
+		close(descriptor);
+		return -ENOMEM;
+	}
+	file->file.disk = disk_kernel();
+	file->descriptor = descriptor;
+	*file_out = &file->file;
+	return 0;
+}
+
+static int check_kind(int descriptor, unsigned flags)
+{
+	struct stat status;
+
+	if (fstat(descriptor, &status) < 0)
+		return -errno;
+	if ((flags & FILE_DIRECTORY) != 0)
+		return S_ISDIR(status.st_mode) ? 0 : -EINVAL;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	return (flags & FILE_WRITE) != 0 && status.st_nlink > 1 ? -EMLINK : 0;
+}
+
+static int make_directory(struct file *directory, const char *name)
+{
+	struct place place;
+	int result = find_place(directory, name, &place);
+
+	if (result < 0)
+		return result;
+	if (mkdirat(place.directory, place.last, 0700) < 0)
+		result = -errno;
+	leave_place(&place);
+	return result;
+}
+
+static int open_directory(struct file *directory, const char *name, unsigned flags)
+{
+	int descriptor;
+
+	if ((flags & FILE_CREATE) != 0) {
+		int result = make_directory(directory, name);
+
+		if (result < 0 && (result != -EEXIST || (flags & FILE_EXCLUSIVE) != 0))
+			return result;
+	}
+	do
+		descriptor = open_below(descriptor_of(directory), name,
+					O_RDONLY | O_DIRECTORY | SAFE_FLAGS, 0);
+	while (descriptor == -EINTR); /* file.c must not make the directory a second time */
+	return descriptor == -ENOTDIR ? -EINVAL : descriptor;
+}
+
+static int open_regular(struct file *directory, const char *name, unsigned flags)
+{
+	int open_flags = SAFE_FLAGS | ((flags & FILE_WRITE) != 0 ? O_RDWR : O_RDONLY);
+	mode_t mode = 0;
+	int descriptor;
+
+	if ((flags & FILE_CREATE) != 0) {
+		open_flags |= O_CREAT | ((flags & FILE_EXCLUSIVE) != 0 ? O_EXCL : 0);
+		mode = 0600;
+	}
+	descriptor = open_below(descriptor_of(directory), name, open_flags, mode);
+	/* a directory opened for writing, a socket, a device without a driver */
+	if (descriptor == -EISDIR || descriptor == -ENXIO || descriptor == -ENODEV)
+		return -EINVAL;
+	return descriptor;
+}
+
+/* For file systems without O_TMPFILE: a name nobody can guess, taken away at once. */
+static int open_and_unlink(int directory)
+{
+	char name[RANDOM_UID_OCTETS];
+	int descriptor;
+
+	random_uid(name);
+	descriptor = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | SAFE_FLAGS, 0600);
+	if (descriptor < 0)
+		return -errno;
+	if (unlinkat(directory, name, 0) < 0) {
+		int error = errno;
+
+		close(descriptor);
+		return -error;
+	}
+	return descriptor;
+}
+
+static int open_unnamed(struct file *directory, const char *name)
+{
+	int parent = open_below(descriptor_of(directory), name, PATH_FLAGS, 0);
+	int descriptor;
+
+	if (parent < 0)
+		return parent == -ENOTDIR ? -EINVAL : parent;
+	descriptor = openat(parent, ".", O_TMPFILE | O_EXCL | O_RDWR | SAFE_FLAGS, 0600);
+	if (descriptor < 0) {
+		descriptor = -errno;
+		/* EISDIR: a kernel or a file system that knows only the O_DIRECTORY in it */
+		if (descriptor == -EOPNOTSUPP || descriptor == -EISDIR || descriptor == -EINVAL)
+			descriptor = open_and_unlink(parent);
+	}
+	close(parent);
+	return descriptor;
+}
+
+static int kernel_open(struct file *directory, const char *name, unsigned flags,
+		       struct file **file_out)
+{
+	int descriptor;
+	int result;
+
+	if ((flags & FILE_UNNAMED) != 0)
+		descriptor = open_unnamed(directory, name);
+	else if ((flags & FILE_DIRECTORY) != 0)
+		descriptor = open_directory(directory, name, flags);
+	else
+		descriptor = open_regular(directory, name, flags);
+	if (descriptor < 0)
+		return descriptor;
+	result = check_kind(descriptor, (flags & FILE_UNNAMED) != 0 ? FILE_WRITE : flags);
+	if (result < 0) {
+		close(descriptor);
+		return result;
+	}
+	return wrap_descriptor(descriptor, file_out);
+}
+
+static void kernel_close(struct file *file)
+{
+	close(descriptor_of(file)); /* Linux frees the descriptor whatever it answers */
+	free(file);
+}
+
+int file_adopt(int descriptor, struct file **file_out)
+{
+	struct stat status;
+
+	*file_out = NULL;
+	if (fstat(descriptor, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		return -EINVAL;
+	if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return wrap_descriptor(descriptor, file_out);
+}
+
+int file_open_root(const char *path, struct file **file_out)
+{
+	int descriptor;
+
+	*file_out = NULL;
+	do
+		descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (descriptor < 0 && errno == EINTR);
+	if (descriptor < 0)
+		return -errno;
+	return wrap_descriptor(descriptor, file_out);
+}
+
+/* ---- content ---- */
+
+static int kernel_status(struct file *file, struct file_status *status_out)
+{
+	struct stat status;
+
+	if (fstat(descriptor_of(file), &status) < 0)
+		return -errno;
+	*status_out = (struct file_status){
+		.size_octets = (uint64_t)status.st_size,
+		.device = status.st_dev,
+		.inode = status.st_ino,
+		.links = status.st_nlink,
+		.directory = S_ISDIR(status.st_mode),
+	};
+	return 0;
+}
+
+/* A file system that cannot promise not to wait might wait: that is EAGAIN too. */
+static ssize_t kernel_read(struct file *file, void *out, size_t size, uint64_t offset, bool no_wait)
+{
+	struct iovec room = {out, size};
+	ssize_t count;
+
+	if (!no_wait)
+		count = pread(descriptor_of(file), out, size, (off_t)offset);
+	else
+		count = preadv2(descriptor_of(file), &room, 1, (off_t)offset, RWF_NOWAIT);
+	if (count >= 0)
+		return count;
+	if (no_wait && (errno == EOPNOTSUPP || errno == ENOSYS))
+		return -EAGAIN;
+	return -errno;
+}
+
+static ssize_t kernel_write(struct file *file, const struct bytes *pieces, size_t count,
+			    uint64_t offset)
+{
+	struct iovec vector[FILE_PIECES_MAX];
+	ssize_t written;
+
+	assert(count <= FILE_PIECES_MAX);
+	for (size_t i = 0; i < count; i++)
+		vector[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].length};
+	written = pwritev(descriptor_of(file), vector, (int)count, (off_t)offset);
+	return written < 0 ? -errno : written;
+}
+
+static int kernel_set_size(struct file *file, uint64_t size_octets)
+{
+	return ftruncate(descriptor_of(file), (off_t)size_octets) < 0 ? -errno : 0;
+}
+
+static int fill_with_zeroes(int descriptor, off_t from, off_t to)
+{
+	static const char zeroes[16384];
+
+	while (from < to) {
+		size_t piece =
+			to - from < (off_t)sizeof(zeroes) ? (size_t)(to - from) : sizeof(zeroes);
+		ssize_t count = pwrite(descriptor, zeroes, piece, from);
+
+		if (count == 0)
+			return -EIO;
+		if (count < 0 && errno != EINTR)
+			return -errno;
+		if (count > 0)
+			from += count;
+	}
+	return 0;
+}
+
+static int kernel_reserve(struct file *file, uint64_t size_octets)
+{
+	int descriptor = descriptor_of(file);
+	struct stat status;
+	int result;
+
+	if (size_octets == 0 || fallocate(descriptor, 0, 0, (off_t)size_octets) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	if (fstat(descriptor, &status) < 0)
+		return -errno;
+	result = fill_with_zeroes(descriptor, status.st_size, (off_t)size_octets);
+	if (result < 0 && ftruncate(descriptor, status.st_size) < 0)
+		return -errno;
+	return result;
+}
+
+static int kernel_sync(struct file *file)
+{
+	return fsync(descriptor_of(file)) < 0 ? -errno : 0;
+}
+
+/* ---- names again ---- */
+
+static int kernel_rename(struct file *from_directory, const char *from, struct file *to_directory,
+			 const char *to)
+{
+	struct place source, target;
+	int result = find_place(from_directory, from, &source);
+
+	if (result < 0)
+		return result;
+	result = find_place(to_directory, to, &target);
+	if (result == 0) {
+		if (renameat(source.directory, source.last, target.directory, target.last) < 0)
+			result = -errno;
+		leave_place(&target);
+	}
+	leave_place(&source);
+	return result;
+}
+
+static int kernel_link(struct file *from_directory, const char *from, struct file *to_directory,
+		       const char *to)
+{
+	struct place source, target;
+	int result = find_place(from_directory, from, &source);
+
+	if (result < 0)
+		return result;
+	result = find_place(to_directory, to, &target);
+	if (result == 0) {
+		if (linkat(source.directory, source.last, target.directory, target.last, 0) < 0)
+			result = -errno;
+		leave_place(&target);
+	}
+	leave_place(&source);
+	return result;
+}
+
+static int kernel_unlink(struct file *directory, const char *name)
+{
+	struct place place;
+	int result = find_place(directory, name, &place);
+
+	if (result < 0)
+		return result;
+	if (unlinkat(place.directory, place.last, 0) < 0)
+		result = -errno;
+	leave_place(&place);
+	return result;
+}
+
+/* Opened anew rather than by dup, because copies of a descriptor share their position and a
+ * directory handle may be listed by several threads. d_type is not looked at: it may be unknown. */
+static int kernel_list(struct file *directory, file_name_callback *callback, void *context)
+{
+	int descriptor = openat(descriptor_of(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool more = true;
+	DIR *stream;
+	int error;
+
+	if (descriptor < 0)
+		return -errno;
+	stream = fdopendir(descriptor);
+	if (stream == NULL) {
+		error = errno;
+		close(descriptor);
+		return -error;
+	}
+	do {
+		struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(stream);
+		error = errno;
+		if (entry == NULL)
+			break;
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			more = callback(context, entry->d_name);
+	} while (more);
+	closedir(stream);
+	return more ? -error : 0;
+}
+
+/* ---- locks, boot ---- */
+
+static int set_lock(struct file *file, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+
+	if (fcntl(descriptor_of(file), F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+static int kernel_lock(struct file *file)
+{
+	return set_lock(file, F_WRLCK);
+}
+
+static void kernel_unlock(struct file *file)
+{
+	set_lock(file, F_UNLCK);
+}
+
+static uint8_t boot[16];
+
+/* "0f0e0d0c-0b0a-…" */
+static void read_boot(void)
+{
+	static const char digits[] = "0123456789abcdef";
+	int descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char text[40];
+	ssize_t length = descriptor < 0 ? 0 : read(descriptor, text, sizeof(text));
+	size_t count = 0;
+
+	if (descriptor >= 0)
+		close(descriptor);
+	for (ssize_t i = 0; i < length && count < 2 * sizeof(boot); i++) {
+		const char *digit = memchr(digits, text[i], sizeof(digits) - 1);
+
+		if (digit == NULL)
+			continue;
+		boot[count / 2] = (uint8_t)(boot[count / 2] << 4 | (digit - digits));
+		count++;
+	}
+	if (count < 2 * sizeof(boot))
+		memset(boot, 0, sizeof(boot));
+}
+
+/* Kept, because a process that asked before it entered its sandbox may not read it again. */
+static void kernel_boot(struct disk *disk, uint8_t boot_out[16])
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)disk;
+	pthread_once(&once, read_boot);
+	memcpy(boot_out, boot, sizeof(boot));
+}
+
+static const struct disk_operations kernel_operations = {
+	.open = kernel_open,
+	.close = kernel_close,
+	.status = kernel_status,
+	.read = kernel_read,
+	.write = kernel_write,
+	.set_size = kernel_set_size,
+	.reserve = kernel_reserve,
+	.sync = kernel_sync,
+	.rename = kernel_rename,
+	.link = kernel_link,
+	.unlink = kernel_unlink,
+	.make_directory = make_directory,
+	.lock = kernel_lock,
+	.unlock = kernel_unlock,
+	.list = kernel_list,
+	.boot = kernel_boot,
+};
+
+struct disk *disk_kernel(void)
+{
+	static struct disk kernel = {.operations = &kernel_operations};
+
+	return &kernel;
+}
