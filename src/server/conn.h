@@ -1,0 +1,111 @@
+/*
+ * conn: one connection = link + engine + service.
+ *
+ * conn.c moves octets: from the link to the service's engine, and from the worker's scratch output
+ * to the link, with time-outs and back-pressure. The service (pop3_service.c, intake_service.c)
+ * answers what its engine asks.
+ *
+ * Rules
+ *   - The service's step() is called again and again until it says why it stops; what it puts out
+ *     meanwhile goes out in one write.
+ *   - While the service waits (a job, a question to auth, a retry) nothing is read: the peer's
+ *     commands stay in the socket.
+ *   - A slow peer costs OUTPUT_OCTETS_MAX octets of memory at most: as long as something is left of
+ *     the output, step() is not called.
+ *   - What goes on for us (job, question) never counts against the peer's time-out.
+ *   - A connection lost amid a job ends when the job is done; until then its maildrop stays locked.
+ *
+ * All functions are for the loop's thread, and those marked (callback) must not be called from
+ * within step() or feed().
+ */
+#ifndef SERVER_CONN_H
+#define SERVER_CONN_H
+
+#include "server/jobs.h"
+#include "server/worker.h"
+
+enum conn_step {
+	STEP_MORE, /* something was done: call again */
+	STEP_IDLE, /* the engine has nothing for us: feed it */
+	STEP_WAIT, /* a job, question or retry is under way; conn_resume() will follow */
+	STEP_FULL, /* no room: send the output, then call again */
+	STEP_CLOSE /* send the output, then close */
+};
+
+struct conn_service {
+	size_t size; /* of the service's struct, whose first member is struct conn */
+	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
+	size_t (*feed)(struct conn *conn, struct bytes in);
+	enum conn_step (*step)(struct conn *conn);
+	void (*answered)(struct conn *conn, const union message *answer); /* NULL: auth was lost */
+	uint64_t (*deadline_ms)(const struct conn *conn, uint64_t now_ms); /* for the peer */
+	void (*end)(struct conn *conn, const char *text); /* time-out, drain: engine says goodbye */
+	void (*announce)(struct conn *conn);  /* tells (a new) auth of the session, if there is one */
+	void (*probe)(struct conn *conn, uint64_t request); /* see MESSAGE_PROBE */
+	void (*close)(struct conn *conn); /* frees what the service has; logs the session's end */
+};
+
+struct conn {
+	struct worker *worker;
+	const struct conn_service *service;
+	struct link *link; /* NULL when it is closed and only a job keeps the conn */
+	struct loop_watch *watch;
+	struct loop_timer *timer; /* the peer's time-out */
+	struct loop_timer *retry;
+	loop_callback *on_retry;
+	loop_callback *on_done;
+	uint64_t number; /* of the session, see worker_number() */
+	uint64_t question; /* asked of auth and not answered; 0: none */
+	uint64_t deadline_ms;
+	uint64_t octets_sent;
+	const char *reason; /* why it ended, for the log */
+	struct buffer held;   /* input the engine has not taken yet */
+	struct buffer unsent; /* output the link has not taken yet */
+	struct job job;
+	int64_t since_unix_seconds;
+	uint32_t slot;
+	uid_t peer_uid; /* counted in worker->peers when limited */
+	bool handshaking, retrying, ended_input, closing, limited, watching, finished;
+	bool read_wants_write, ending;
+};
+
+/* Takes over the descriptor. NULL when memory has run out; then it was closed. */
+struct conn *conn_new(struct worker *worker, const struct conn_service *service, int descriptor,
+		      bool tls);
+
+/* Goes on after conn_job(), conn_ask() or conn_retry() (callback); may end the connection. */
+void conn_resume(struct conn *conn);
+
+/* Ends the session from outside with a word to the peer, as soon as that is possible (callback). */
+void conn_end(struct conn *conn, const char *reason, const char *text);
+
+/* Ends it at once, without a word (callback). */
+void conn_cut(struct conn *conn, const char *reason);
+
+/* Room in the output, and how to fill it. conn_put is all or nothing. */
+size_t conn_room(const struct conn *conn);
+bool conn_put(struct conn *conn, struct bytes octets);
+
+/* Does work(conn) in a thread, then done(conn) and conn_resume(conn). False when there are too many
+ * already. */
+bool conn_job(struct conn *conn, enum job_class class, loop_callback *work, loop_callback *done);
+
+/* Sends a question (its header.request is set here); service->answered() and conn_resume() follow.
+ * False when auth is gone. */
+bool conn_ask(struct conn *conn, void *message);
+
+/* Calls on_retry(conn), then conn_resume(conn), after delay_ms. False when memory has run out. */
+bool conn_retry(struct conn *conn, uint64_t delay_ms, loop_callback *on_retry);
+
+bool conn_waiting(const struct conn *conn);
+
+/* A word for the logs: worker's number and the session's. */
+#define CONN_WORD_OCTETS 32
+const char *conn_word(const struct conn *conn, char room[CONN_WORD_OCTETS]);
+
+/* ---- for worker.c ---- */
+
+/* The answer to its question has come, or NULL: never will (callback). */
+void conn_answered(struct conn *conn, const union message *answer);
+
+#endif
