@@ -1,6 +1,7 @@
 /*
  * test: what a unit test includes, and cmocka fenced (docs/design/0005-tests.md):
- *   - one group a program: `TEST_MAIN(tests)`;
+ *   - one group a program: `TEST_MAIN(tests)`, or TEST_MAIN_WITH() when it has a setup;
+ *   - a test that cannot run here says so by test_skip();
  *   - code under test that calls exit() ends the program with status 99, not 0;
  *   - tests are rows and a loop, the row's name in the message: `test_row(name)` before each;
  *   - at its end every program prints "test: PROGRAM: N passed, N failed, N skipped".
@@ -8,6 +9,7 @@
 #ifndef BASE_TEST_H
 #define BASE_TEST_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +25,7 @@
 #include "base/bytes.h"
 
 static int test_finished;
+static int test_skipped;
 
 static inline void test_guard(void)
 {
@@ -30,10 +33,31 @@ static inline void test_guard(void)
 		_exit(99);
 }
 
+/* Says why a test cannot run here, and leaves it. cmocka's skip() would not be counted. */
+#define test_skip(reason)                                                                          \
+	do {                                                                                       \
+		print_message("skipped: %s\n", reason);                                            \
+		test_skipped++;                                                                    \
+		skip();                                                                            \
+	} while (0)
+
+/* failures is negative when the setup of the group failed: then nothing ran. */
+static inline int test_summary(int failures, size_t total)
+{
+	int failed = failures < 0 ? (int)total : failures;
+
+	test_finished = 1;
+	fflush(stderr);
+	printf("test: %s: %d passed, %d failed, %d skipped\n", program_invocation_short_name,
+	       (int)total - failed - test_skipped, failed, test_skipped);
+	return failed > 0 ? 1 : 0;
+}
+
+/* For a program whose main() does more than TEST_MAIN_WITH(); the caller knows no total. */
 static inline int test_end(int failures)
 {
 	test_finished = 1;
-	return failures > 0 ? 1 : 0;
+	return failures != 0 ? 1 : 0;
 }
 
 /* Names the row under test: printed when an assertion in it fails. */
@@ -58,11 +82,14 @@ static inline void test_row(const char *name)
 				 test_a.data, test_b.length, (int)test_b.length, test_b.data);     \
 	} while (0)
 
-#define TEST_MAIN(tests)                                                                           \
+#define TEST_MAIN_WITH(tests, setup, teardown)                                                     \
 	int main(void)                                                                             \
 	{                                                                                          \
 		atexit(test_guard);                                                                \
-		return test_end(cmocka_run_group_tests(tests, NULL, NULL));                        \
+		return test_summary(cmocka_run_group_tests(tests, setup, teardown),                \
+				    sizeof(tests) / sizeof((tests)[0]));                           \
 	}
+
+#define TEST_MAIN(tests) TEST_MAIN_WITH(tests, NULL, NULL)
 
 #endif
