@@ -1,9 +1,10 @@
 /*
  * directory: the account database, whatever it is kept in.
  *
- * A kind of directory is one file that exports one `const struct directory_kind`; SQLite is the
- * first (accounts/sqlite.c). In a server only the auth process opens it; the command line opens it
- * for `account` and `mailbox`.
+ * SQLite (accounts/sqlite.c) is the one kind there is. A second one turns these functions into a
+ * table of pointers as store/store.h has it; callers will not notice, because `struct directory` is
+ * opaque. In a server only the auth process opens it; the command line opens it for `account` and
+ * `mailbox`.
  *
  * An account is a login with a maildrop; an alias is another address of it. Names are
  * `user@domain`, compared and kept in lower case; a bare `user` means the default domain, that of
@@ -28,7 +29,7 @@ struct account {
 	uint64_t id; /* never used twice, not even after remove */
 	uint64_t generation;
 	char name[ACCOUNT_NAME_MAX + 1]; /* user@domain, lower case */
-	char store[16];			 /* "mbox" */
+	char store[16];                  /* "mbox" */
 	uint32_t mail_root;
 	char path[MAILDROP_PATH_MAX + 1]; /* below the mail root */
 	bool disabled;
@@ -48,7 +49,8 @@ bool account_path(const char *name, char path_out[MAILDROP_PATH_MAX + 1]);
 
 /* ---- opening ---- */
 
-/* Opens (and with `create` makes, mode 0600) the database `path`, e.g. ROOT/accounts/accounts.db. */
+/* Opens (and with `create` makes, mode 0600) the database `path`, e.g. ROOT/accounts/accounts.db.
+ */
 enum error_code directory_open(const char *path, bool create, struct directory **directory_out,
 			       struct error *error);
 void directory_close(struct directory *directory); /* NULL is allowed */
@@ -56,7 +58,8 @@ void directory_close(struct directory *directory); /* NULL is allowed */
 /* ---- looking up ---- */
 
 /* The account a login or an address means: by name, then by alias, then postmaster; a bare name has
- * the default domain. Disabled accounts are found too. ERROR_NONE, ERROR_NO_USER, or TEMPORARY, IO. */
+ * the default domain. Disabled accounts are found too. ERROR_NONE, ERROR_NO_USER, or TEMPORARY, IO.
+ */
 enum error_code directory_find(struct directory *directory, struct bytes name,
 			       struct account *account_out, struct error *error);
 

@@ -16,7 +16,7 @@
 #include "base/limits.h"
 
 #define SECRET_MEMORY_OCTETS (19u * 1024 * 1024)
-#define SECRET_PASSES	     2u
+#define SECRET_PASSES        2u
 #define SECRET_MEMORY_MAX    (256u * 1024 * 1024)
 #define SECRET_PASSES_MAX    16u
 
@@ -34,7 +34,8 @@ enum error_code secret_hash(struct bytes password, char verifier_out[VERIFIER_MA
 enum error_code secret_check_verifier(struct bytes verifier, struct error *error);
 
 /* True when the password is right. Takes as long for a wrong one. A NULL verifier (no such account)
- * takes the time of a hash as well and is false, so that accounts cannot be guessed by the clock. */
+ * takes the time of a hash as well and is false, so that accounts cannot be guessed by the clock.
+ */
 bool secret_verify(const char *verifier, struct bytes password);
 
 void secret_wipe(void *data, size_t size); /* a memset the compiler keeps */
