@@ -1,6 +1,7 @@
 /*
- * address: IP:PORT, [IP6]:PORT, :PORT (all addresses) and unix:PATH, to listen on or connect to.
- * Numeric only: no name is ever looked up by the server.
+ * address: IP:PORT, [IP6]:PORT, :PORT (all addresses, of both families) and unix:PATH, to listen on
+ * or connect to. Numeric only: no name is ever looked up by the server. Port 0 lets the kernel
+ * choose: address_of_socket() tells which.
  */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
@@ -20,6 +21,11 @@ enum error_code address_parse(struct bytes text, struct address *address_out, st
 
 #define ADDRESS_OCTETS 128
 const char *address_print(const struct address *address, char room[ADDRESS_OCTETS]);
+
+bool address_is_loopback(const struct address *address); /* unix sockets too */
+
+/* Where a socket is bound; false when it is none. */
+bool address_of_socket(int descriptor, struct address *address_out);
 
 /* A listening, non-blocking, close-on-exec socket; for a unix socket an old one is removed first
  * (only if nobody answers on it) and mode is set. A descriptor or -1. */

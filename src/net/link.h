@@ -4,7 +4,8 @@
  * socket differs.
  *
  * OpenSSL sits on the socket (SSL_set_fd), partial writes on: there is no queue in between. A link
- * owns its descriptor.
+ * owns its descriptor. OpenSSL writes by write(2): a process with TLS links must ignore SIGPIPE.
+ * After BROKEN a link says BROKEN for ever.
  */
 #ifndef NET_LINK_H
 #define NET_LINK_H
@@ -19,10 +20,10 @@ struct tls; /* certificates, keys and rules of a role: net/tls.h */
 
 enum link_result {
 	LINK_OK,
-	LINK_WANT_READ,	 /* nothing done: wait until readable, call again */
+	LINK_WANT_READ,  /* nothing done: wait until readable, call again */
 	LINK_WANT_WRITE, /* nothing done: wait until writable, call again (TLS may want either) */
-	LINK_END,	 /* the peer closed its side cleanly (TLS: close_notify) */
-	LINK_BROKEN	 /* reset, truncated TLS, time-out; errno-like text in link_problem() */
+	LINK_END,        /* the peer closed its side cleanly (TLS: close_notify) */
+	LINK_BROKEN      /* reset, truncated TLS, time-out; errno-like text in link_problem() */
 };
 
 /* Takes over a connected stream socket (TCP or unix). NULL when memory has run out; then the
@@ -62,13 +63,16 @@ bool link_peer_is_local(const struct link *link); /* loopback or unix */
 const char *link_tls_words(const struct link *link, char room[LINK_PEER_OCTETS]);
 
 /* Channel binding (RFC 9266 tls-exporter with TLS 1.3; RFC 5929 tls-unique with 1.2), computed here
- * by the owner of the TLS session and sent to auth with the credentials. Octets, or 0. */
+ * by the owner of the TLS session and sent to auth with the credentials. Octets, or 0: not TLS, or
+ * TLS 1.2 without the extended master secret (RFC 7627), whose tls-unique can be forged. */
 #define LINK_BINDING_MAX 64
 size_t link_channel_binding(const struct link *link, uint8_t out[LINK_BINDING_MAX]);
 
-/* Is the peer still there? Begins a probe (a keep-alive segment, or the data in flight); the answer
- * some time later: true when an acknowledgement has arrived since (TCP_INFO). A unix socket's peer
- * is alive as long as it has not hung up. */
+/* Is the peer still there? Begins a probe (a keep-alive segment after a second without news, or the
+ * data in flight); the answer some time later, within PROBE_MS for a peer that lives: true when an
+ * acknowledgement has arrived since (TCP_INFO), or when the peer reads nothing but has answered
+ * every window probe. May be asked again while false; a peer found alive ends the probe. A unix
+ * socket's peer is alive as long as it has not hung up. */
 void link_probe_begin(struct link *link);
 bool link_probe_alive(struct link *link);
 

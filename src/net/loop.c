@@ -2,8 +2,8 @@
  * loop: libuv behind ten functions.
  *
  * Guarantees: no callback is called after its watch or timer was stopped, not even one that was
- * already due in the same round; the memory of a handle lives until libuv gives it back in its close
- * callback (libuv design, "handles"). Must not know what the descriptors are.
+ * already due in the same round; the memory of a handle lives until libuv gives it back in its
+ * close callback (libuv design, "handles"). Must not know what the descriptors are.
  */
 #include "net/loop.h"
 
@@ -54,7 +54,8 @@ static bool set_environment(unsigned threads)
 {
 	char number[16];
 	snprintf(number, sizeof(number), "%u", threads > 0 ? threads : 1);
-	return setenv("UV_THREADPOOL_SIZE", number, 1) == 0 && setenv("UV_USE_IO_URING", "0", 1) == 0;
+	return setenv("UV_THREADPOOL_SIZE", number, 1) == 0 &&
+	       setenv("UV_USE_IO_URING", "0", 1) == 0;
 }
 
 struct loop *loop_open(unsigned threads)
@@ -84,9 +85,8 @@ void loop_close(struct loop *loop)
 		return;
 	for (size_t i = 0; i < loop->signal_count; i++)
 		uv_close((uv_handle_t *)&loop->signals[i].handle, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT); /* jobs, and what their done() began */
 	uv_walk(&loop->uv, assert_closing, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	uv_run(&loop->uv, UV_RUN_DEFAULT); /* close callbacks, and jobs under way */
 	int result = uv_loop_close(&loop->uv);
 	assert(result == 0);
 	(void)result;
@@ -148,7 +148,8 @@ bool loop_watch(struct loop *loop, struct loop_watch **watch, int descriptor, bo
 	int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
 	if (events == it->events)
 		return true;
-	int result = events ? uv_poll_start(&it->handle, events, on_poll) : uv_poll_stop(&it->handle);
+	int result =
+		events ? uv_poll_start(&it->handle, events, on_poll) : uv_poll_stop(&it->handle);
 	assert(result == 0); /* only a closing handle is refused */
 	(void)result;
 	it->events = events;

@@ -20,10 +20,11 @@ struct loop_timer; /* a running timer */
 typedef void loop_callback(void *context);
 typedef void loop_ready_callback(void *context, bool readable, bool writable);
 
-/* `threads` is the size of the job pool, set once for the process; 0: no jobs, no threads. NULL when
- * memory or descriptors have run out. */
+/* `threads` is the size of the job pool, set once for the process; 0: no jobs, no threads. NULL
+ * when memory or descriptors have run out. */
 struct loop *loop_open(unsigned threads);
-/* Watches and timers must have been stopped. Jobs under way are waited for, their done() is called. */
+/* Watches and timers must have been stopped. Jobs under way are waited for, their done() is called.
+ */
 void loop_close(struct loop *loop); /* NULL is allowed */
 
 void loop_run(struct loop *loop);  /* until loop_stop(), or until nothing is left to wait for */

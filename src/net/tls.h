@@ -15,17 +15,19 @@ struct tls;
 
 #define TLS_TICKET_KEY_OCTETS 80 /* name 16, HMAC 32, AES 32 */
 
-/* From PEM text: the certificate with its chain, and its key. ERROR_CONFIG when they are unusable or
- * do not belong together. `alpn` is the one protocol name spoken, "pop3". */
+/* From PEM text: the certificate with its chain, and its key. ERROR_CONFIG when they are unusable
+ * or do not belong together. `alpn` is the one protocol name spoken, "pop3". */
 enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem, const char *alpn,
 			       struct tls **tls_out, struct error *error);
 void tls_free(struct tls *tls); /* links in use keep what they need */
 
-/* The key new tickets are made with, and the one before it, which is still accepted. */
+/* The key new tickets are made with, and the one before it, which is still accepted.
+ * Until the first call they are random, and no other process resumes our sessions. */
 void tls_set_ticket_keys(struct tls *tls, const uint8_t current[TLS_TICKET_KEY_OCTETS],
 			 const uint8_t previous[TLS_TICKET_KEY_OCTETS]);
 
-/* A self-signed pair for `host` (P-256, ten years), as PEM. */
+/* A self-signed pair for `host` (a name or an IP address; P-256, ten years), as PEM. Initialises
+ * both buffers; the key's is to be wiped by the caller. */
 enum error_code tls_make_self_signed(const char *host, struct buffer *certificate_pem_out,
 				     struct buffer *key_pem_out, struct error *error);
 
