@@ -6,9 +6,10 @@
  * connection holds nothing. A line ends in CRLF, or, for the sake of real clients, in a bare LF
  * (RFC 1939 says CRLF; popa3d and Dovecot take both); a CR anywhere else is part of the line.
  *
- * A line longer than the limit is reported once, when it begins to be too long, and then dropped up
- * to its end: it is never taken for two commands. The limit may be raised while a line is under way
- * (PASS may be longer than other commands): line_reader_peek() shows how it begins.
+ * A line longer than the limit is dropped as it comes and reported once, when it has ended: it is
+ * never taken for two commands. One word may have longer lines than the others (PASS).
+ *
+ * A line may be a password: what is held is wiped before it is given back, also where it grows.
  */
 #ifndef PROTOCOL_LINE_H
 #define PROTOCOL_LINE_H
@@ -16,24 +17,35 @@
 #include "base/bytes.h"
 
 struct line_reader {
-	struct buffer held; /* a line that is not complete yet */
-	size_t max;	    /* octets of a line, its line end included */
-	bool dropping;	    /* inside a line that was too long */
-	bool bare_lf;	    /* the last line ended in a bare LF */
+	struct buffer held; /* a line that came in pieces, until it has been used */
+	size_t max;         /* octets of a line, its line end included */
+	bool complete;      /* what is held was handed out: private */
+	bool dropping;      /* inside a line that cannot be held */
+	bool lost;          /* it is dropped for lack of memory: private */
+	bool bare_lf;       /* the last line ended in a bare LF */
 };
 
 enum line_result {
 	LINE_PARTIAL,  /* all octets were taken; more are needed */
 	LINE_COMPLETE, /* *line_out is a line without its end, valid until the next call */
-	LINE_TOO_LONG  /* this line is too long: reported when it has ended */
+	LINE_TOO_LONG, /* this line was too long: reported when it has ended */
+	LINE_LOST      /* memory ran out while it was held: reported when it has ended */
 };
 
 void line_reader_init(struct line_reader *reader, size_t max);
-void line_reader_free(struct line_reader *reader); /* wipes: a line may be a password */
+
+/* Wipes and gives back what is held; the reader stays usable. Called when a line has been used, so
+ * that nothing of it stays until the next one comes. */
+void line_reader_free(struct line_reader *reader);
 
 /* Takes octets from the front of *in, which is moved forward over them. `long_word` names a command
- * (four octets and a space, any case) whose lines may have `long_max` octets instead. */
+ * (four octets and a space, any case) whose lines may have `long_max` octets instead, more than
+ * max; NULL: there is none. */
 enum line_result line_reader_next(struct line_reader *reader, struct bytes *in,
 				  const char *long_word, size_t long_max, struct bytes *line_out);
+
+/* Is this the first line of an HTTP request? A browser can be made to post commands to any port;
+ * engines cut it off before it comes to its body. */
+bool line_is_http(struct bytes line);
 
 #endif

@@ -22,6 +22,10 @@
  *     that the deletion is on stable storage, else -ERR.
  *   - No octet of the peer's input is ever echoed.
  *   - Secrets: an AUTHENTICATE event points into the engine; after the answer they are wiped.
+ *   - Out of memory: where a reply is still possible, -ERR [SYS/TEMP]; where the reply itself has no
+ *     room, CLOSE.
+ *   - Every text handed in is cut to a reply line and cleaned of what would end it. A response code is
+ *     written as error_meaning() has it, "[SYS/TEMP]"; NULL and "" are none.
  *
  * Which commands exist, in which states they are legal and how many arguments they take stands in
  * one table (protocol/pop3_commands.c); CAPA and the checks of this loop are derived from it.
@@ -74,13 +78,16 @@ enum pop3_event_kind {
 
 struct pop3_event {
 	enum pop3_event_kind kind;
-	struct bytes user, password; /* AUTHENTICATE; valid until the answer */
+	struct bytes user; /* AUTHENTICATE: 1 to ACCOUNT_NAME_MAX octets, no control characters;
+			      valid until the answer */
+	struct bytes password; /* AUTHENTICATE: 1 to PASSWORD_MAX octets, any; valid as long */
 	uint32_t first, count;	     /* TABLE: 1 <= first, 1 <= count <= POP3_LISTING_BLOCK */
 	uint32_t number;	     /* BODY */
 	uint64_t lines;		     /* BODY: TOP's lines of the body behind the header, or ALL_LINES */
-	const uint8_t *deleted;	     /* UPDATE: bits as maildrop_update() wants them; NULL: none */
-	uint32_t deleted_count;	     /* UPDATE */
-	struct bytes argument;	     /* TRY */
+	const uint8_t *deleted;	     /* UPDATE: bits as maildrop_update() wants them, valid until
+					the server is freed; NULL: none are set */
+	uint32_t deleted_count;	     /* UPDATE: how many bits are set */
+	struct bytes argument;	     /* TRY; valid until the answer */
 	bool quit;		     /* CLOSE: the peer said QUIT and was answered */
 };
 
@@ -105,8 +112,8 @@ struct pop3_entry {
 	struct bytes uid;
 };
 
-/* Answers TABLE with exactly the entries asked for, or with NULL when the store failed (-ERR for a
- * single one; amid a listing the connection is closed without its final dot). */
+/* Answers TABLE with exactly the entries asked for, or with NULL when the store failed (-ERR while
+ * nothing of the reply was emitted; amid a listing CLOSE without its final dot). */
 void pop3_server_table(struct pop3_server *server, const struct pop3_entry *entries);
 
 enum pop3_body {
@@ -128,8 +135,9 @@ void pop3_server_updated(struct pop3_server *server, bool stable);
 /* Answers TRY with a word of the test. */
 void pop3_server_tried(struct pop3_server *server, const char *outcome);
 
-/* From outside: the session is over now (drain, kick, time-out, take-over). Outside an answer to the
- * peer "-ERR [code] text" is emitted; the next event is CLOSE. Deletes nothing. */
+/* From outside: the session is over now (drain, kick, time-out, take-over). "-ERR [code] text" is
+ * emitted, except amid a body, amid a listing and while an UPDATE is open (whose outcome it would
+ * belie); the next event is CLOSE. Deletes nothing. An answer that comes afterwards is ignored. */
 void pop3_server_end(struct pop3_server *server, const char *response_code, const char *text);
 
 /* Output waiting; empty when there is none. */

@@ -1,0 +1,147 @@
+/*
+ * line: octets to command lines, see line.h.
+ *
+ * Guarantees: the same lines whatever the pieces they came in; at most one line is held; nothing of
+ * a line that was held stays in freed memory. Must not know any command but the one word whose
+ * lines may be longer.
+ */
+#include "protocol/line.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define LONG_WORD_OCTETS 5
+
+void line_reader_init(struct line_reader *reader, size_t max)
+{
+	assert(max >= LONG_WORD_OCTETS);
+	*reader = (struct line_reader){.max = max};
+	buffer_init(&reader->held, max);
+}
+
+void line_reader_free(struct line_reader *reader)
+{
+	buffer_wipe(&reader->held);
+	buffer_free(&reader->held);
+	reader->complete = false;
+}
+
+/* The most octets this line may have, judged by its beginning, of which a part is held already. */
+static size_t limit_of(const struct line_reader *reader, struct bytes in, const char *long_word,
+		       size_t long_max)
+{
+	char start[LONG_WORD_OCTETS];
+	size_t length = 0;
+
+	if (long_word == NULL)
+		return reader->max;
+	for (; length < sizeof(start) && length < reader->held.length; length++)
+		start[length] = reader->held.data[length];
+	for (size_t i = 0; length < sizeof(start) && i < in.length; i++)
+		start[length++] = in.data[i];
+	if (bytes_equal_nocase((struct bytes){start, length}, bytes_of(long_word)))
+		return long_max;
+	return reader->max;
+}
+
+/* Room for a whole line at once: growing step by step would leave pieces of it in freed memory. */
+static bool make_room(struct line_reader *reader, size_t limit)
+{
+	struct buffer room;
+
+	if (reader->held.data != NULL && reader->held.max >= limit)
+		return true;
+	buffer_init(&room, limit);
+	if (!buffer_reserve(&room, limit) || !buffer_append(&room, buffer_bytes(&reader->held))) {
+		buffer_free(&room);
+		return false;
+	}
+	line_reader_free(reader);
+	reader->held = room;
+	return true;
+}
+
+static void drop(struct line_reader *reader, bool lost)
+{
+	line_reader_free(reader);
+	reader->dropping = true;
+	reader->lost = lost;
+}
+
+static void hold(struct line_reader *reader, struct bytes piece, size_t limit)
+{
+	if (piece.length == 0 || reader->dropping)
+		return;
+	if (!make_room(reader, limit) || !buffer_append(&reader->held, piece))
+		drop(reader, true);
+}
+
+static enum line_result end_dropped(struct line_reader *reader)
+{
+	reader->dropping = false;
+	return reader->lost ? LINE_LOST : LINE_TOO_LONG;
+}
+
+/* Takes the line end off. */
+static struct bytes trim(struct line_reader *reader, struct bytes line)
+{
+	line.length--;
+	reader->bare_lf = line.length == 0 || line.data[line.length - 1] != '\r';
+	if (!reader->bare_lf)
+		line.length--;
+	return line;
+}
+
+static enum line_result end_line(struct line_reader *reader, struct bytes last, size_t limit,
+				 struct bytes *line_out)
+{
+	if (reader->dropping)
+		return end_dropped(reader);
+	if (reader->held.length == 0) {
+		*line_out = trim(reader, last);
+		return LINE_COMPLETE;
+	}
+	hold(reader, last, limit);
+	if (reader->dropping)
+		return end_dropped(reader);
+	reader->complete = true;
+	*line_out = trim(reader, buffer_bytes(&reader->held));
+	return LINE_COMPLETE;
+}
+
+enum line_result line_reader_next(struct line_reader *reader, struct bytes *in,
+				  const char *long_word, size_t long_max, struct bytes *line_out)
+{
+	struct bytes piece;
+	const char *end;
+	size_t limit;
+
+	if (reader->complete)
+		line_reader_free(reader);
+	if (in->length == 0)
+		return LINE_PARTIAL;
+	end = memchr(in->data, '\n', in->length);
+	piece = end == NULL ? *in : bytes_first(*in, (size_t)(end - in->data) + 1);
+	limit = limit_of(reader, *in, long_word, long_max);
+	*in = bytes_skip(*in, piece.length);
+	/* A line without its end needs one more octet at least. */
+	if (!reader->dropping && reader->held.length + piece.length + (end == NULL) > limit)
+		drop(reader, false);
+	if (end != NULL)
+		return end_line(reader, piece, limit, line_out);
+	hold(reader, piece, limit);
+	return LINE_PARTIAL;
+}
+
+bool line_is_http(struct bytes line)
+{
+	static const char *const methods[] = {"GET ",   "POST ",    "CONNECT ", "HEAD ",
+					      "PUT ",   "OPTIONS ", "DELETE ",  "PATCH ",
+					      "TRACE ", "PRI * "};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (bytes_start_with(line, bytes_of(methods[i])))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,140 @@
+/*
+ * Octets to lines: every row whole, octet by octet and split in two at every point.
+ */
+#include "base/test.h"
+
+#include "protocol/line.h"
+#include "protocol/memory_test.h"
+
+#define MAX      8
+#define LONG_MAX 12
+
+static const struct {
+	const char *name;
+	struct bytes in,
+		out; /* out: lines as <line>, LF behind it for a bare one, ! for too long */
+} rows[] = {
+	{"nothing", BYTES(""), BYTES("")},
+	{"no end", BYTES("abc"), BYTES("")},
+	{"one line", BYTES("abc\r\n"), BYTES("<abc>")},
+	{"bare LF", BYTES("abc\n"), BYTES("<abc>\n")},
+	{"empty lines", BYTES("\r\n\n\r\n"), BYTES("<><>\n<>")},
+	{"CR is data", BYTES("a\rb\r\r\n"), BYTES("<a\rb\r>")},
+	{"CR LF CR", BYTES("a\r\n\rb\n"), BYTES("<a><\rb>\n")},
+	{"NUL is data", BYTES("a\0b\r\n"), BYTES("<a\0b>")},
+	{"one below the limit", BYTES("abcde\r\n"), BYTES("<abcde>")},
+	{"at the limit", BYTES("abcdef\r\n"), BYTES("<abcdef>")},
+	{"one above", BYTES("abcdefg\r\n"), BYTES("!")},
+	{"one above without an end", BYTES("abcdefghi"), BYTES("")},
+	{"at the limit with LF", BYTES("abcdefg\n"), BYTES("<abcdefg>\n")},
+	{"one above with LF", BYTES("abcdefgh\n"), BYTES("!")},
+	{"goes on behind it", BYTES("abcdefghijklmnopqrstuvw\r\nab\r\n"), BYTES("!<ab>")},
+	{"two too long", BYTES("abcdefgh\nabcdefgh\na\n"), BYTES("!!<a>\n")},
+	{"long word", BYTES("long abcde\r\n"), BYTES("<long abcde>")},
+	{"long word, any case", BYTES("LoNg abcde\r\n"), BYTES("<LoNg abcde>")},
+	{"long word, one above", BYTES("LONG abcdef\r\n"), BYTES("!")},
+	{"long word without its space", BYTES("LONGabcde\r\n"), BYTES("!")},
+	{"long word alone", BYTES("LONG\r\nabcdefg\r\n"), BYTES("<LONG>!")},
+};
+
+static void take_all(struct line_reader *reader, struct bytes in, struct buffer *out)
+{
+	struct bytes line;
+
+	while (in.length > 0) {
+		switch (line_reader_next(reader, &in, "LONG ", LONG_MAX, &line)) {
+		case LINE_PARTIAL:
+			test_check(in.length == 0);
+			break;
+		case LINE_COMPLETE:
+			buffer_append(out, BYTES("<"));
+			buffer_append(out, line);
+			buffer_append(out, reader->bare_lf ? BYTES(">\n") : BYTES(">"));
+			break;
+		case LINE_TOO_LONG:
+			buffer_append(out, BYTES("!"));
+			break;
+		case LINE_LOST:
+			buffer_append(out, BYTES("?"));
+			break;
+		}
+	}
+}
+
+static void run_row(struct bytes in, struct bytes expected, size_t split, size_t piece)
+{
+	struct line_reader reader;
+	struct buffer out;
+
+	buffer_init(&out, 1000);
+	line_reader_init(&reader, MAX);
+	take_all(&reader, bytes_first(in, split), &out);
+	for (in = bytes_skip(in, split); in.length > 0; in = bytes_skip(in, piece))
+		take_all(&reader, bytes_first(in, piece), &out);
+	test_equal_bytes(buffer_bytes(&out), expected);
+	line_reader_free(&reader);
+	buffer_free(&out);
+}
+
+static void test_lines(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		test_row(rows[i].name);
+		run_row(rows[i].in, rows[i].out, 0, 1);
+		for (size_t split = 0; split <= rows[i].in.length; split++)
+			run_row(rows[i].in, rows[i].out, split, SIZE_MAX);
+	}
+}
+
+static void test_nothing_is_held_behind_a_line(void **state)
+{
+	struct line_reader reader;
+	struct bytes in = BYTES("c\r\nde"), line;
+
+	(void)state;
+	line_reader_init(&reader, MAX);
+	line_reader_next(&reader, &(struct bytes){"ab", 2}, NULL, 0, &line);
+	assert_non_null(reader.held.data);
+	assert_int_equal(line_reader_next(&reader, &in, NULL, 0, &line), LINE_COMPLETE);
+	test_equal_bytes(line, BYTES("abc"));
+	line_reader_free(&reader);
+	assert_null(reader.held.data);
+	assert_int_equal(line_reader_next(&reader, &in, NULL, 0, &line), LINE_PARTIAL);
+	assert_non_null(reader.held.data);
+	line_reader_free(&reader);
+}
+
+static void test_lost_line(void **state)
+{
+	struct line_reader reader;
+	struct bytes in = BYTES("ab"), rest = BYTES("c\r\nde\r\n"), line;
+
+	(void)state;
+	line_reader_init(&reader, MAX);
+	memory_fail_at(0, false);
+	assert_int_equal(line_reader_next(&reader, &in, NULL, 0, &line), LINE_PARTIAL);
+	memory_left = -1;
+	assert_int_equal(line_reader_next(&reader, &rest, NULL, 0, &line), LINE_LOST);
+	assert_int_equal(line_reader_next(&reader, &rest, NULL, 0, &line), LINE_COMPLETE);
+	test_equal_bytes(line, BYTES("de"));
+	line_reader_free(&reader);
+}
+
+static void test_http(void **state)
+{
+	(void)state;
+	assert_true(line_is_http(BYTES("GET / HTTP/1.1")));
+	assert_true(line_is_http(BYTES("CONNECT a:1 HTTP/1.0")));
+	assert_false(line_is_http(BYTES("GET")));
+	assert_false(line_is_http(BYTES("get /")));
+	assert_false(line_is_http(BYTES("")));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_lines),
+	cmocka_unit_test(test_nothing_is_held_behind_a_line),
+	cmocka_unit_test(test_lost_line),
+	cmocka_unit_test(test_http),
+};
+TEST_MAIN(tests)
