@@ -24,18 +24,19 @@
 struct draft;
 
 struct draft_facts {
-	uint64_t length;       /* octets in stored form */
-	uint64_t wire_octets;  /* octets as RFC 1939 section 11 counts them */
-	uint64_t quotable;     /* lines that begin with ">*From ": each costs one octet in an mbox */
-	uint32_t checksum;     /* crc32c of the stored form */
+	uint64_t length;      /* octets in stored form */
+	uint64_t wire_octets; /* octets as RFC 1939 section 11 counts them */
+	uint64_t quotable;    /* lines that begin with ">*From ": each costs one octet in an mbox */
+	uint32_t checksum;    /* crc32c of the stored form */
 };
 
-/* `directory` is where an unnamed file may be made (a mail root); `octets_max` the most it takes. */
+/* `directory` is where an unnamed file may be made (a mail root); `octets_max` the most it takes.
+ */
 struct draft *draft_new(struct file *directory, uint64_t octets_max);
 void draft_free(struct draft *draft); /* NULL is allowed */
 
-/* Adds octets in stored form. ERROR_NONE; ERROR_TOO_LARGE past octets_max (nothing more is kept, the
- * draft stays usable only for draft_free); ERROR_FULL, ERROR_IO, ERROR_TEMPORARY of the file.
+/* Adds octets in stored form. ERROR_NONE; ERROR_TOO_LARGE past octets_max (nothing more is kept,
+ * the draft stays usable only for draft_free); ERROR_FULL, ERROR_IO, ERROR_TEMPORARY of the file.
  * May block on the disk. */
 enum error_code draft_write(struct draft *draft, struct bytes octets, struct error *error);
 

@@ -40,11 +40,13 @@ enum store_result {
 	STORE_AGAIN,   /* ID.file is held by another, or with no_wait: the disk would block */
 	STORE_LOCKED,  /* ID.session is held: somebody else is logged in */
 	STORE_CHANGED, /* another program altered the maildrop under us, or the account has moved on
-			  (generation): cut the connection, delete nothing; look the account up anew */
+			  (generation): cut the connection, delete nothing; look the account up anew
+			*/
 	STORE_FULL,    /* disk full or over quota */
-	STORE_EXISTS,  /* a unique-id brought along is there already: the message was delivered before */
-	STORE_UNKNOWN, /* a distributed engine did not answer in time: it may or may not have happened;
-			  nothing may be deleted because of it */
+	STORE_EXISTS,  /* a unique-id brought along is there already: the message was delivered
+			  before */
+	STORE_UNKNOWN, /* a distributed engine did not answer in time: it may or may not have
+			  happened; nothing may be deleted because of it */
 	STORE_IO       /* the disk failed, or what it gave fails its check */
 };
 
@@ -56,11 +58,10 @@ enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2 }; /* numbers travel in messa
 struct store_root {
 	struct disk *disk;
 	struct file *mail[MAIL_ROOTS_MAX]; /* by mail root number; NULL where there is none */
-	struct file *index;		   /* ROOT/index: caches, nothing is lost with them */
-	struct file *journal;		   /* ROOT/journal: redo journals, reserves, what was set aside */
-	struct file *locks;		   /* ROOT/run/locks */
-	struct file *reserve;		   /* journal/reserve.N, locked: see store_make_reserve() */
-	uint32_t reserve_number;
+	struct file *index;                /* ROOT/index: caches, nothing is lost with them */
+	struct file *journal; /* ROOT/journal: redo journals, reserves, what was set aside */
+	struct file *locks;   /* ROOT/run/locks */
+	struct store_reserve *reserve; /* see store_make_reserve(); NULL without one */
 };
 
 /* Where one maildrop lies: plain data, as the account directory keeps it and as it travels between
@@ -84,7 +85,7 @@ struct maildrop_summary {
 
 struct maildrop_entry {
 	uint64_t octets;       /* RFC 1939 section 11 */
-	bool damaged;	       /* its stored octets fail their checksum: cannot be handed out */
+	bool damaged;          /* its stored octets fail their checksum: cannot be handed out */
 	uint8_t uid_length;    /* 1 to UID_MAX */
 	char uid[UID_MAX + 1]; /* 0x21 to 0x7E, with a NUL behind for convenience */
 };
@@ -98,12 +99,14 @@ enum maildrop_open_flags {
  * does not exist yet is empty. Results: OK, AGAIN, LOCKED, CHANGED, FULL, UNKNOWN, IO; *out is set
  * with OK only. The summary is complete without a call of maildrop_table(). */
 enum store_result maildrop_open(const struct store_root *root, const struct place *place,
-				unsigned flags, struct maildrop **maildrop_out, struct error *error);
+				unsigned flags, struct maildrop **maildrop_out,
+				struct error *error);
 
 struct maildrop_summary maildrop_summary(const struct maildrop *maildrop); /* cheap: no I/O */
 
-/* Fills entries for messages first to first + count - 1 (first counts from 1; the range must exist).
- * With no_wait it returns AGAIN rather than wait for the disk. Results: OK, AGAIN, CHANGED, IO. */
+/* Fills entries for messages first to first + count - 1 (first counts from 1; the range must
+ * exist). With no_wait it returns AGAIN rather than wait for the disk. Results: OK, AGAIN, CHANGED,
+ * IO. */
 enum store_result maildrop_table(struct maildrop *maildrop, uint32_t first, uint32_t count,
 				 bool no_wait, struct maildrop_entry *entries_out,
 				 struct error *error);
@@ -124,8 +127,9 @@ enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint
 enum store_result maildrop_update(struct maildrop *maildrop, const uint8_t *deleted,
 				  struct error *error);
 
-/* Keeps a lease alive where the lock is one: called every third of store->lease_ms of a session, and
- * never when that is 0. May run beside another call. OK, CHANGED (the lock is lost), UNKNOWN. */
+/* Keeps a lease alive where the lock is one: called every third of store->lease_ms of a session,
+ * and never when that is 0. May run beside another call. OK, CHANGED (the lock is lost), UNKNOWN.
+ */
 enum store_result maildrop_renew(struct maildrop *maildrop, struct error *error);
 
 /* Gives the lock back. Changes nothing. NULL is allowed. */
@@ -137,9 +141,9 @@ struct delivery; /* messages on their way into one maildrop, between prepare and
 
 struct delivery_request {
 	const struct draft *draft; /* sealed; must outlive the delivery */
-	struct bytes headers;	   /* trace headers to stand on top, in stored form, or nothing */
-	struct bytes sender;	   /* envelope sender, for the From line; may be empty */
-	struct bytes uid;	   /* a unique-id brought along (import), or nothing: one is made */
+	struct bytes headers;      /* trace headers to stand on top, in stored form, or nothing */
+	struct bytes sender;       /* envelope sender, for the From line; may be empty */
+	struct bytes uid;          /* a unique-id brought along (import), or nothing: one is made */
 	int64_t received_unix_seconds;
 };
 
@@ -169,8 +173,8 @@ struct finding {
 };
 struct findings {
 	struct finding *list; /* freed with findings_free() */
-	size_t count;	      /* at most FINDINGS_MAX */
-	bool more;	      /* there were more */
+	size_t count;         /* at most FINDINGS_MAX */
+	bool more;            /* there were more */
 	uint64_t messages, octets_checked;
 };
 
@@ -179,8 +183,8 @@ struct findings {
  * Results: OK, AGAIN, CHANGED, IO. */
 enum store_result store_verify(const struct store_root *root, const struct place *place,
 			       struct findings *findings_out, struct error *error);
-void findings_add(struct findings *findings, const char *file, uint64_t offset,
-		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+void findings_add(struct findings *findings, const char *file, uint64_t offset, const char *format,
+		  ...) __attribute__((format(printf, 4, 5)));
 void findings_free(struct findings *findings);
 
 /* The account is gone: from now on a delivery or session that still has this place gets CHANGED.
@@ -188,8 +192,8 @@ void findings_free(struct findings *findings);
 enum store_result store_retire(const struct store_root *root, const struct place *place, bool erase,
 			       struct error *error);
 
-/* Claims a reserve in ROOT/journal for this process, which lets a user delete on a full disk: the
- * first journal/reserve.N that nobody has locked, made when missing. Sets root->reserve. Once, at
+/* Claims a reserve in ROOT/journal for this process, which lets a user delete on a full disk: any
+ * journal/reserve.* that nobody has locked, else a new one. Sets root->reserve. Once, at
  * the start of a process that runs maildrop_update(). Results: OK, FULL, IO; without one only
  * removals on a full disk fail. */
 enum store_result store_make_reserve(struct store_root *root, struct error *error);

@@ -1,0 +1,309 @@
+/*
+ * journal: see journal.h. Knows octets and ranges, not what a record is.
+ */
+#include "store/journal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "store/lock.h"
+#include "store/reserve.h"
+
+#define SLOT_OCTETS    (JOURNAL_HEADER_OCTETS + JOURNAL_PIECE_OCTETS)
+#define WITNESS_OCTETS 4096
+
+static const char magic[16] = "postern redo 1";
+
+enum slot_state { SLOT_PIECE = 1, SLOT_DONE = 2 };
+
+struct slot {
+	char magic[16];
+	uint64_t sequence; /* slots are used in turn; the higher one counts */
+	uint64_t account, device, inode;
+	uint64_t size;   /* of the file before the removal */
+	uint64_t target; /* where the piece goes; all below is final */
+	uint64_t rest;   /* from here on the file is as it was */
+	uint32_t state;
+	uint32_t piece_octets, piece_checksum;
+	uint32_t before, behind; /* checksums of what lies before target and from rest on */
+	uint32_t check;
+};
+
+/* One removal under way, or its replay. */
+struct move {
+	const struct store_root *root;
+	struct file *file;
+	struct file *journal;
+	struct slot slot; /* the one that counts */
+	char *piece;      /* JOURNAL_PIECE_OCTETS */
+};
+
+static uint32_t slot_check(const struct slot *slot)
+{
+	return crc32c(0, (struct bytes){(const char *)slot, offsetof(struct slot, check)});
+}
+
+/* Reads exactly `size` octets. */
+static int read_all(struct file *file, char *out, size_t size, uint64_t offset)
+{
+	ssize_t length = file_read(file, out, size, offset, false);
+	if (length < 0)
+		return (int)length;
+	return (size_t)length == size ? 0 : -EIO;
+}
+
+static int witness(struct file *file, uint64_t from, uint64_t to, uint32_t *checksum_out)
+{
+	char octets[WITNESS_OCTETS];
+	int result = read_all(file, octets, (size_t)(to - from), from);
+	*checksum_out = crc32c(0, (struct bytes){octets, (size_t)(to - from)});
+	return result;
+}
+
+static int witnesses(struct file *file, const struct slot *slot, uint32_t *before_out,
+		     uint32_t *behind_out)
+{
+	uint64_t before = slot->target < WITNESS_OCTETS ? slot->target : WITNESS_OCTETS;
+	uint64_t behind = slot->size - slot->rest;
+	if (behind > WITNESS_OCTETS)
+		behind = WITNESS_OCTETS;
+	int result = witness(file, slot->target - before, slot->target, before_out);
+	return result < 0 ? result : witness(file, slot->rest, slot->rest + behind, behind_out);
+}
+
+/* ---- writing ---- */
+
+static int slot_write(struct move *move)
+{
+	char header[JOURNAL_HEADER_OCTETS] = {0};
+	struct slot *slot = &move->slot;
+	slot->sequence++;
+	slot->piece_checksum = crc32c(0, (struct bytes){move->piece, slot->piece_octets});
+	slot->check = slot_check(slot);
+	memcpy(header, slot, sizeof *slot);
+	struct bytes pieces[] = {{header, sizeof header}, {move->piece, slot->piece_octets}};
+	int result = file_write(move->journal, pieces, 2, slot->sequence % 2 * SLOT_OCTETS);
+	return result < 0 ? result : file_sync(move->journal);
+}
+
+static int piece_apply(struct move *move)
+{
+	struct bytes piece = {move->piece, move->slot.piece_octets};
+	int result = file_write(move->file, &piece, 1, move->slot.target);
+	return result < 0 ? result : file_sync(move->file);
+}
+
+/* Collects the next piece from the ranges, which are moved forward over what was taken. */
+static int piece_collect(struct move *move, struct range **keep, size_t *keep_count)
+{
+	struct slot *slot = &move->slot;
+	slot->piece_octets = 0;
+	while (*keep_count > 0 && slot->piece_octets < JOURNAL_PIECE_OCTETS) {
+		struct range *range = *keep;
+		uint64_t left = range->end - range->start;
+		size_t room = JOURNAL_PIECE_OCTETS - slot->piece_octets;
+		size_t part = left < room ? (size_t)left : room;
+		int result =
+			read_all(move->file, move->piece + slot->piece_octets, part, range->start);
+		if (result < 0)
+			return result;
+		slot->piece_octets += (uint32_t)part;
+		range->start += part;
+		slot->rest = range->start;
+		if (range->start == range->end) {
+			++*keep;
+			--*keep_count;
+		}
+	}
+	if (*keep_count == 0)
+		slot->rest = slot->size; /* what follows the last kept octet is to go */
+	return 0;
+}
+
+/* Moves all that is kept down to slot.target and cuts the file behind it. */
+static int move_down(struct move *move, struct range *keep, size_t keep_count)
+{
+	struct slot *slot = &move->slot;
+	int result = 0;
+	while (keep_count > 0 && result >= 0) {
+		result = piece_collect(move, &keep, &keep_count);
+		if (result >= 0)
+			result = witnesses(move->file, slot, &slot->before, &slot->behind);
+		if (result >= 0)
+			result = slot_write(move);
+		if (result >= 0)
+			result = piece_apply(move);
+		slot->target += slot->piece_octets;
+	}
+	if (result >= 0)
+		result = file_set_size(move->file, slot->target);
+	if (result >= 0)
+		result = file_sync(move->file);
+	if (result < 0)
+		return result;
+	slot->state = SLOT_DONE;
+	slot->piece_octets = 0;
+	return slot_write(move);
+}
+
+static int move_begin(struct move *move, const struct place *place, uint64_t size)
+{
+	struct file_status status;
+	int result = file_status(move->file, &status);
+	move->piece = malloc(JOURNAL_PIECE_OCTETS);
+	if (result >= 0 && move->piece == NULL)
+		result = -ENOMEM;
+	if (result < 0)
+		return result;
+	memcpy(move->slot.magic, magic, sizeof magic);
+	move->slot.state = SLOT_PIECE;
+	move->slot.account = place->account;
+	move->slot.device = status.device;
+	move->slot.inode = status.inode;
+	move->slot.size = size;
+	return 0;
+}
+
+enum store_result journal_compact(const struct store_root *root, const struct place *place,
+				  struct file *file, uint64_t size, const struct range *keep,
+				  size_t keep_count, struct error *error)
+{
+	struct move move = {.root = root, .file = file};
+	struct range *list = malloc((keep_count + 1) * sizeof *list);
+	enum store_result taken = STORE_IO;
+	int result = list != NULL ? move_begin(&move, place, size) : -ENOMEM;
+	if (result < 0)
+		goto out;
+	taken = reserve_take(root, place->account, &move.journal, &move.slot.sequence, error);
+	if (taken != STORE_OK)
+		goto out;
+	memcpy(list, keep, keep_count * sizeof *list);
+	/* What is kept at the front is in its place already. */
+	size_t first = keep_count > 0 && list[0].start == 0 ? 1 : 0;
+	move.slot.target = first > 0 ? list[0].end : 0;
+	result = move_down(&move, list + first, keep_count - first);
+	reserve_give_back(root, place->account, move.slot.sequence, result >= 0);
+out:
+	free(move.piece);
+	free(list);
+	if (result < 0)
+		return store_failure(error, result, "while removing messages in place");
+	return taken;
+}
+
+/* ---- replaying ---- */
+
+static bool slot_load(struct move *move, unsigned number, struct slot *slot_out)
+{
+	struct slot slot;
+	uint64_t offset = number * (uint64_t)SLOT_OCTETS;
+	if (read_all(move->journal, (char *)&slot, sizeof slot, offset) < 0 ||
+	    memcmp(slot.magic, magic, sizeof magic) != 0 || slot.check != slot_check(&slot) ||
+	    slot.piece_octets > JOURNAL_PIECE_OCTETS)
+		return false;
+	if (read_all(move->journal, move->piece, slot.piece_octets,
+		     offset + JOURNAL_HEADER_OCTETS) < 0 ||
+	    slot.piece_checksum != crc32c(0, (struct bytes){move->piece, slot.piece_octets}))
+		return false;
+	*slot_out = slot;
+	return true;
+}
+
+/* The slot that counts into move->slot, its piece into move->piece; false when there is none. */
+static bool slot_choose(struct move *move)
+{
+	struct slot slots[2];
+	bool valid[2];
+	for (unsigned i = 0; i < 2; i++)
+		valid[i] = slot_load(move, i, &slots[i]);
+	if (!valid[0] && !valid[1])
+		return false;
+	unsigned best = valid[1] && (!valid[0] || slots[1].sequence > slots[0].sequence);
+	return slot_load(move, best, &move->slot);
+}
+
+/* Is this the file the journal was written for, in a state that it can have left? */
+static bool belongs(struct move *move, const struct place *place, uint64_t size)
+{
+	const struct slot *slot = &move->slot;
+	struct file_status status;
+	uint32_t before, behind;
+	if (slot->account != place->account || file_status(move->file, &status) < 0 ||
+	    status.device != slot->device || status.inode != slot->inode)
+		return false;
+	uint64_t final_size = slot->target + slot->piece_octets;
+	if (size != slot->size && !(slot->rest == slot->size && size == final_size))
+		return false;
+	if (size != slot->size) /* cut already: what lay behind is gone */
+		return true;
+	return witnesses(move->file, slot, &before, &behind) >= 0 && before == slot->before &&
+	       behind == slot->behind;
+}
+
+static int replay(struct move *move, const struct place *place)
+{
+	struct file_status status;
+	int result =
+		file_open(move->root->mail[place->mail_root], place->path, FILE_WRITE, &move->file);
+	if (result == -ENOENT)
+		return -ESTALE;
+	if (result >= 0)
+		result = file_status(move->file, &status);
+	if (result < 0)
+		return result;
+	if (!belongs(move, place, status.size_octets))
+		return -ESTALE;
+	result = piece_apply(move);
+	if (result < 0)
+		return result;
+	struct range rest = {move->slot.rest, move->slot.size};
+	move->slot.target += move->slot.piece_octets;
+	return move_down(move, &rest, rest.start < rest.end ? 1 : 0);
+}
+
+static void journal_name(uint64_t account, const char *before, char name[48])
+{
+	snprintf(name, 48, "%s%" PRIu64 ".redo", before, account);
+}
+
+int journal_replay(const struct store_root *root, const struct place *place)
+{
+	char name[48], aside[48];
+	struct move move = {.root = root};
+	journal_name(place->account, "", name);
+	int result = file_open(root->journal, name, FILE_WRITE, &move.journal);
+	if (result == -ENOENT)
+		return 0;
+	if (result < 0)
+		return result;
+	move.piece = malloc(JOURNAL_PIECE_OCTETS);
+	if (move.piece == NULL)
+		result = -ENOMEM;
+	else if (slot_choose(&move) && move.slot.state == SLOT_PIECE)
+		result = replay(&move, place);
+	if (result == -ESTALE) {
+		journal_name(place->account, "aside.", aside);
+		result = file_rename(root->journal, name, root->journal, aside);
+	} else if (result >= 0) {
+		result = file_unlink(root->journal, name);
+	}
+	free(move.piece);
+	file_close(move.file);
+	file_close(move.journal);
+	return result;
+}
+
+bool journal_exists(const struct store_root *root, uint64_t account)
+{
+	char name[48];
+	struct file *file;
+	journal_name(account, "", name);
+	if (file_open(root->journal, name, FILE_READ, &file) < 0)
+		return false;
+	file_close(file);
+	return true;
+}

@@ -1,0 +1,80 @@
+/*
+ * lock: see lock.h. The content of ID.file is the lowest generation that is still valid, as eight
+ * octets of this machine; an empty file means that every generation is. It need not be durable: a
+ * crash of the machine also ends everybody who holds an old place.
+ */
+#include "store/lock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum store_result store_failure(struct error *error, int negative_errno, const char *what)
+{
+	error_set_errno(error, negative_errno, "%s", what);
+	return negative_errno == -ENOSPC || negative_errno == -EDQUOT ? STORE_FULL : STORE_IO;
+}
+
+static int open_locked(const struct store_root *root, uint64_t account, const char *which,
+		       struct file **lock_out)
+{
+	char name[48];
+	snprintf(name, sizeof name, "%" PRIu64 ".%s", account, which);
+	struct file *file;
+	int result = file_open(root->locks, name, FILE_WRITE | FILE_CREATE, &file);
+	if (result < 0)
+		return result;
+	result = file_lock(file);
+	if (result < 0) {
+		file_close(file);
+		return result;
+	}
+	*lock_out = file;
+	return 0;
+}
+
+enum store_result lock_session(const struct store_root *root, uint64_t account,
+			       struct file **lock_out, struct error *error)
+{
+	int result = open_locked(root, account, "session", lock_out);
+	if (result == -EAGAIN) {
+		error_set(error, ERROR_IN_USE, "the maildrop is in use by another session");
+		return STORE_LOCKED;
+	}
+	return result < 0 ? store_failure(error, result, "while locking the maildrop") : STORE_OK;
+}
+
+enum store_result lock_file(const struct store_root *root, const struct place *place,
+			    struct file **lock_out, struct error *error)
+{
+	struct file *file;
+	int result = open_locked(root, place->account, "file", &file);
+	if (result == -EAGAIN) {
+		error_set(error, ERROR_TEMPORARY, "the maildrop is being changed");
+		return STORE_AGAIN;
+	}
+	if (result < 0)
+		return store_failure(error, result, "while locking the maildrop's file");
+	uint64_t lowest = 0;
+	ssize_t length = file_read(file, &lowest, sizeof lowest, 0, false);
+	if (length < 0) {
+		file_close(file);
+		return store_failure(error, (int)length, "while reading the maildrop's lock");
+	}
+	if (length == sizeof lowest && place->generation < lowest) {
+		file_close(file);
+		error_set(error, ERROR_TEMPORARY, "the account has been changed or removed");
+		return STORE_CHANGED;
+	}
+	*lock_out = file;
+	return STORE_OK;
+}
+
+enum store_result lock_retire(struct file *lock, uint64_t generation, struct error *error)
+{
+	uint64_t lowest = generation + 1;
+	struct bytes piece = {(const char *)&lowest, sizeof lowest};
+	int result = file_write(lock, &piece, 1, 0);
+	return result < 0 ? store_failure(error, result, "while writing the maildrop's lock")
+			  : STORE_OK;
+}

@@ -1,0 +1,70 @@
+/*
+ * mbox_private: what the files of the own mbox share (mbox.c, mbox_file.c, mbox_deliver.c,
+ * mbox_update.c, mbox_verify.c). Nobody else includes this.
+ */
+#ifndef STORE_MBOX_PRIVATE_H
+#define STORE_MBOX_PRIVATE_H
+
+#include "store/index.h"
+#include "store/store.h"
+
+/* ---- the file under its lock: mbox_file.c ---- */
+
+/* One mbox with ID.file held, taken in: whatever a crash left is dealt with, the index is right. */
+struct mbox_file {
+	const struct store_root *root;
+	uint64_t account;
+	struct file *lock;
+	struct file *file;   /* NULL: there is none yet */
+	struct index *index; /* NULL only without a file */
+	uint64_t end;        /* behind the last record: the length of the file */
+	bool names_synced;   /* the file's name is known to be on stable storage */
+};
+
+/* Takes the lock, replays a journal, opens the file, takes in what the index does not know: whole
+ * records are added to the index, a torn tail is cut, a tail of full length that fails its check is
+ * set aside. Results: OK, AGAIN, CHANGED, FULL, IO. */
+enum store_result mbox_file_open(const struct store_root *root, const struct place *place,
+				 struct mbox_file *mbox_out, struct error *error);
+void mbox_file_close(struct mbox_file *mbox); /* gives the lock back */
+
+/* Makes the names of place->path durable, from the file's folder up to the mail root. */
+int mbox_sync_names(const struct store_root *root, const struct place *place);
+
+/* The name of the file a removal writes before it takes the mbox's place; in the same folder, where
+ * no account's maildrop can have it (account_path() never begins a name with a dot). */
+void mbox_temporary_name(const struct place *place, char name_out[MAILDROP_PATH_MAX + 64]);
+
+/* Does the record at this entry's offset carry its unique-id, length and checksum? -EAGAIN,
+ * another negative errno, 0 for no, 1 for yes. */
+int mbox_entry_proved(struct file *file, const struct index_entry *entry);
+
+/* ---- one session: mbox.c ---- */
+
+struct mbox_reading;
+
+struct mbox_maildrop {
+	struct maildrop base;
+	const struct store_root *root;
+	struct file *session_lock;    /* NULL: only looking */
+	struct file *file;            /* NULL: there was none */
+	struct index *index;          /* NULL: there was none */
+	struct mbox_reading *reading; /* the message being read, or NULL */
+	uint64_t account, generation;
+	uint32_t mail_root;
+	bool updated;
+	char path[]; /* as in the place */
+};
+
+/* ---- the kind's functions in other files ---- */
+
+enum store_result mbox_update(struct maildrop *maildrop, const uint8_t *deleted,
+			      struct error *error);
+enum store_result mbox_prepare(const struct store_root *root, const struct place *place,
+			       const struct delivery_request *requests, size_t count,
+			       struct delivery **delivery_out, struct error *error);
+enum store_result mbox_finish(struct delivery *delivery, bool commit, struct error *error);
+enum store_result mbox_verify(const struct store_root *root, const struct place *place,
+			      struct findings *findings_out, struct error *error);
+
+#endif
