@@ -14,7 +14,9 @@
  *
  * Names are relative to a directory handle, may hold '/', never leave it, and never pass through a
  * symbolic link. Opening something that is not a regular file (or a directory with
- * FILE_DIRECTORY) yields -EINVAL and never blocks, so that a FIFO cannot hang a worker. Handles are
+ * FILE_DIRECTORY) yields -EINVAL and never blocks, so that a FIFO cannot hang a worker; a symbolic
+ * link yields -ELOOP; a file with a second name opened for writing -EMLINK; a name that could leave
+ * -EINVAL. "." names the directory itself, for FILE_DIRECTORY and FILE_UNNAMED only. Handles are
  * close-on-exec. A handle may be used by one thread at a time; a directory handle by any number.
  */
 #ifndef BASE_FILE_H
@@ -87,7 +89,7 @@ int file_unlink(struct file *directory, const char *name);
 int file_make_directory(struct file *directory, const char *name);
 
 /* An exclusive kernel lock on the open file (F_OFD_SETLK), which goes with the handle and so with
- * the process. Never waits: -EAGAIN when somebody else has it. */
+ * the process. Needs FILE_WRITE. Never waits: -EAGAIN when somebody else has it. */
 int file_lock(struct file *file);
 void file_unlock(struct file *file);
 
@@ -99,7 +101,10 @@ int file_list(struct file *directory, file_name_callback *callback, void *contex
 /* Octets read from files so far by this process (statistics, tests). */
 uint64_t file_octets_read(void);
 
-/* ---- for implementers of a disk (kernel: file_kernel.c; simulated: tests/sim/sim_disk.c) ---- */
+/* ---- for implementers of a disk (kernel: file_kernel.c; simulated: tests/sim/sim_disk.c) ----
+ *
+ * Any operation may answer -EINTR as long as it has done nothing yet (list: before its first name);
+ * read and write may fall short; none sees a name that file.c refuses. */
 
 struct file {
 	struct disk *disk;

@@ -14,21 +14,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/random.h"
 
-#define SAFE_FLAGS (O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW)
-#define PATH_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+#define SAFE_FLAGS (O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 struct kernel_file {
 	struct file file;
@@ -38,98 +35,6 @@ struct kernel_file {
 static int descriptor_of(const struct file *file)
 {
 	return ((const struct kernel_file *)file)->descriptor;
-}
-
-/* ---- names ---- */
-
-/* With O_DIRECTORY the kernel says "not a directory" of a symbolic link; say what it is. */
-static int open_component(int directory, const char *name, int flags, mode_t mode)
-{
-	int descriptor = openat(directory, name, flags | O_NOFOLLOW, mode);
-	int error = errno;
-	struct stat status;
-
-	if (descriptor >= 0)
-		return descriptor;
-	if (error == ENOTDIR && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISLNK(status.st_mode))
-		return -ELOOP;
-	return -error;
-}
-
-static int open_by_components(int directory, const char *name, int flags, mode_t mode)
-{
-	int current = directory;
-	int next;
-
-	for (;;) {
-		char component[NAME_MAX + 1];
-		size_t length = strcspn(name, "/");
-		bool last = name[length] == '\0';
-
-		if (!bytes_to_string((struct bytes){name, length}, component, sizeof(component)))
-			next = -ENAMETOOLONG;
-		else
-			next = open_component(current, component, last ? flags : PATH_FLAGS,
-					      last ? mode : 0);
-		if (current != directory)
-			close(current);
-		if (next < 0 || last)
-			return next;
-		current = next;
-		name += length + 1;
-	}
-}
-
-/*
- * Containers' seccomp filters answer EPERM or ENOSYS to an openat2 that they do not know; where
- * EPERM is meant, the other way says it again.
- */
-static int open_below(int directory, const char *name, int flags, mode_t mode)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned)flags,
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	long descriptor = syscall(SYS_openat2, directory, name, &how, sizeof(how));
-
-	if (descriptor >= 0)
-		return (int)descriptor;
-	if (errno == ENOSYS || errno == EPERM)
-		return open_by_components(directory, name, flags, mode);
-	return -errno;
-}
-
-/* Where a name is to be made, changed or removed: the directory, and the last component. */
-struct place {
-	int directory;
-	bool owned;
-	const char *last;
-};
-
-static int find_place(struct file *directory, const char *name, struct place *place_out)
-{
-	const char *slash = strrchr(name, '/');
-	char parent[PATH_MAX];
-	int descriptor;
-
-	*place_out = (struct place){descriptor_of(directory), false, name};
-	if (slash == NULL)
-		return 0;
-	if (!bytes_to_string((struct bytes){name, (size_t)(slash - name)}, parent, sizeof(parent)))
-		return -ENAMETOOLONG;
-	descriptor = open_below(descriptor_of(directory), parent, PATH_FLAGS, 0);
-	if (descriptor < 0)
-		return descriptor;
-	*place_out = (struct place){descriptor, true, slash + 1};
-	return 0;
-}
-
-static void leave_place(const struct place *place)
-{
-	if (place->owned)
-		close(place->directory);
 }
 
 /* ---- opening ---- */
@@ -163,14 +68,14 @@ static int check_kind(int descriptor, unsigned flags)
 
 static int make_directory(struct file *directory, const char *name)
 {
-	struct place place;
-	int result = find_place(directory, name, &place);
+	struct below_place place;
+	int result = below_find(descriptor_of(directory), name, &place);
 
 	if (result < 0)
 		return result;
 	if (mkdirat(place.directory, place.last, 0700) < 0)
 		result = -errno;
-	leave_place(&place);
+	below_leave(&place);
 	return result;
 }
 
@@ -185,7 +90,7 @@ static int open_directory(struct file *directory, const char *name, unsigned fla
 			return result;
 	}
 	do
-		descriptor = open_below(descriptor_of(directory), name,
+		descriptor = below_open(descriptor_of(directory), name,
 					O_RDONLY | O_DIRECTORY | SAFE_FLAGS, 0);
 	while (descriptor == -EINTR); /* file.c must not make the directory a second time */
 	return descriptor == -ENOTDIR ? -EINVAL : descriptor;
@@ -201,7 +106,7 @@ static int open_regular(struct file *directory, const char *name, unsigned flags
 		open_flags |= O_CREAT | ((flags & FILE_EXCLUSIVE) != 0 ? O_EXCL : 0);
 		mode = 0600;
 	}
-	descriptor = open_below(descriptor_of(directory), name, open_flags, mode);
+	descriptor = below_open(descriptor_of(directory), name, open_flags, mode);
 	/* a directory opened for writing, a socket, a device without a driver */
 	if (descriptor == -EISDIR || descriptor == -ENXIO || descriptor == -ENODEV)
 		return -EINVAL;
@@ -229,7 +134,7 @@ static int open_and_unlink(int directory)
 
 static int open_unnamed(struct file *directory, const char *name)
 {
-	int parent = open_below(descriptor_of(directory), name, PATH_FLAGS, 0);
+	int parent = below_open(descriptor_of(directory), name, BELOW_PATH_FLAGS, 0);
 	int descriptor;
 
 	if (parent < 0)
@@ -400,49 +305,49 @@ static int kernel_sync(struct file *file)
 static int kernel_rename(struct file *from_directory, const char *from, struct file *to_directory,
 			 const char *to)
 {
-	struct place source, target;
-	int result = find_place(from_directory, from, &source);
+	struct below_place source, target;
+	int result = below_find(descriptor_of(from_directory), from, &source);
 
 	if (result < 0)
 		return result;
-	result = find_place(to_directory, to, &target);
+	result = below_find(descriptor_of(to_directory), to, &target);
 	if (result == 0) {
 		if (renameat(source.directory, source.last, target.directory, target.last) < 0)
 			result = -errno;
-		leave_place(&target);
+		below_leave(&target);
 	}
-	leave_place(&source);
+	below_leave(&source);
 	return result;
 }
 
 static int kernel_link(struct file *from_directory, const char *from, struct file *to_directory,
 		       const char *to)
 {
-	struct place source, target;
-	int result = find_place(from_directory, from, &source);
+	struct below_place source, target;
+	int result = below_find(descriptor_of(from_directory), from, &source);
 
 	if (result < 0)
 		return result;
-	result = find_place(to_directory, to, &target);
+	result = below_find(descriptor_of(to_directory), to, &target);
 	if (result == 0) {
 		if (linkat(source.directory, source.last, target.directory, target.last, 0) < 0)
 			result = -errno;
-		leave_place(&target);
+		below_leave(&target);
 	}
-	leave_place(&source);
+	below_leave(&source);
 	return result;
 }
 
 static int kernel_unlink(struct file *directory, const char *name)
 {
-	struct place place;
-	int result = find_place(directory, name, &place);
+	struct below_place place;
+	int result = below_find(descriptor_of(directory), name, &place);
 
 	if (result < 0)
 		return result;
 	if (unlinkat(place.directory, place.last, 0) < 0)
 		result = -errno;
-	leave_place(&place);
+	below_leave(&place);
 	return result;
 }
 
