@@ -278,4 +278,7 @@ size_t message_size(enum message_type type); /* 0 for a number that is none */
 /* Is this packet a message of ours? Touches no octet behind `size`. */
 bool message_check(const union message *message, size_t size);
 
+/* How many descriptors travel beside a message that passed message_check(). */
+size_t message_descriptors(const union message *message);
+
 #endif

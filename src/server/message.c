@@ -1,0 +1,195 @@
+/*
+ * message: one table of what may travel between processes.
+ *
+ * Guarantees: whoever reads the fields of a message that passed message_check() reads within it,
+ * finds every string ended and every enumeration known. Must not know who sends what to whom.
+ */
+#include "server/message.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define ENDED(array) (memchr((array), '\0', sizeof(array)) != NULL)
+
+static bool is_flag(uint32_t value)
+{
+	return value <= 1;
+}
+
+static bool is_role(uint32_t value)
+{
+	return value == PROCESS_AUTH || value == PROCESS_WORKER;
+}
+
+static bool text_fits(const struct message_text *text)
+{
+	return text->length <= sizeof(text->octets);
+}
+
+/* A place counts only when there is one; its path must be ended always. */
+static bool place_is_sound(const struct place *place, bool is_there)
+{
+	return ENDED(place->path) && (!is_there || (place->mail_root < MAIL_ROOTS_MAX &&
+						    store_kind_name(place->kind) != NULL));
+}
+
+static bool check_nothing(const union message *message)
+{
+	(void)message;
+	return true;
+}
+
+static bool check_configure(const union message *message)
+{
+	const struct message_configure *it = &message->configure;
+	return is_role(it->role) && it->mail_roots <= MAIL_ROOTS_MAX && is_flag(it->drop_user) &&
+	       is_flag(it->allow_plaintext) && it->log_level <= LOG_LEVEL_DEBUG && ENDED(it->host);
+}
+
+static bool check_listener(const union message *message)
+{
+	const struct message_listener *it = &message->listener;
+	return it->kind >= LISTENER_POP3 && it->kind <= LISTENER_LMTP && is_flag(it->last);
+}
+
+static bool check_tls(const union message *message)
+{
+	const struct message_tls *it = &message->tls;
+	return is_flag(it->key) && is_flag(it->last) && it->length <= sizeof(it->octets);
+}
+
+static bool check_drain(const union message *message)
+{
+	return is_flag(message->drain.at_once);
+}
+
+static bool check_login(const union message *message)
+{
+	const struct message_login *it = &message->login;
+	return ENDED(it->peer) && text_fits(&it->name) &&
+	       it->password_length <= sizeof(it->password);
+}
+
+static bool check_logged_in(const union message *message)
+{
+	const struct message_logged_in *it = &message->logged_in;
+	bool outcome_known = it->outcome == ERROR_NONE || it->outcome == ERROR_DENIED ||
+			     it->outcome == ERROR_TEMPORARY;
+	return outcome_known && place_is_sound(&it->place, it->outcome == ERROR_NONE) &&
+	       ENDED(it->account);
+}
+
+static bool check_resolve(const union message *message)
+{
+	return text_fits(&message->resolve.address);
+}
+
+static bool check_resolved(const union message *message)
+{
+	const struct message_resolved *it = &message->resolved;
+	bool outcome_known = it->outcome == ERROR_NONE || it->outcome == ERROR_NO_USER ||
+			     it->outcome == ERROR_DENIED || it->outcome == ERROR_TEMPORARY;
+	return outcome_known && place_is_sound(&it->place, it->outcome == ERROR_NONE) &&
+	       ENDED(it->account);
+}
+
+static bool check_session(const union message *message)
+{
+	const struct message_session *it = &message->session;
+	return (it->change == SESSION_OPENED || it->change == SESSION_CLOSED) && is_flag(it->tls) &&
+	       ENDED(it->peer) && ENDED(it->name);
+}
+
+static bool check_contested(const union message *message)
+{
+	uint32_t outcome = message->contested.outcome;
+	return outcome >= CONTEST_FREE && outcome <= CONTEST_UNKNOWN;
+}
+
+static bool check_probed(const union message *message)
+{
+	uint32_t outcome = message->probed.outcome;
+	return outcome == CONTEST_FREE || outcome == CONTEST_ALIVE;
+}
+
+static bool check_status_process(const union message *message)
+{
+	return is_role(message->status_process.role);
+}
+
+static bool check_status_session(const union message *message)
+{
+	const struct message_status_session *it = &message->status_session;
+	return is_flag(it->tls) && ENDED(it->peer) && ENDED(it->name);
+}
+
+static const struct message_row {
+	size_t size;
+	bool (*check)(const union message *message);
+} rows[MESSAGE_TYPES] = {
+	[MESSAGE_CONFIGURE] = {sizeof(struct message_configure), check_configure},
+	[MESSAGE_LISTENER] = {sizeof(struct message_listener), check_listener},
+	[MESSAGE_TLS] = {sizeof(struct message_tls), check_tls},
+	[MESSAGE_TICKETS] = {sizeof(struct message_tickets), check_nothing},
+	[MESSAGE_PEER] = {sizeof(struct message_peer), check_nothing},
+	[MESSAGE_DRAIN] = {sizeof(struct message_drain), check_drain},
+	[MESSAGE_READY] = {sizeof(struct message_ready), check_nothing},
+	[MESSAGE_LOGIN] = {sizeof(struct message_login), check_login},
+	[MESSAGE_RESOLVE] = {sizeof(struct message_resolve), check_resolve},
+	[MESSAGE_SESSION] = {sizeof(struct message_session), check_session},
+	[MESSAGE_CONTEST] = {sizeof(struct message_contest), check_nothing},
+	[MESSAGE_PROBED] = {sizeof(struct message_probed), check_probed},
+	[MESSAGE_COUNTERS] = {sizeof(struct message_counters), check_nothing},
+	[MESSAGE_LOGGED_IN] = {sizeof(struct message_logged_in), check_logged_in},
+	[MESSAGE_RESOLVED] = {sizeof(struct message_resolved), check_resolved},
+	[MESSAGE_CONTESTED] = {sizeof(struct message_contested), check_contested},
+	[MESSAGE_PROBE] = {sizeof(struct message_probe), check_nothing},
+	[MESSAGE_COUNT] = {sizeof(struct message_count), check_nothing},
+	[MESSAGE_STATUS] = {sizeof(struct message_status), check_nothing},
+	[MESSAGE_STATUS_PROCESS] = {sizeof(struct message_status_process), check_status_process},
+	[MESSAGE_STATUS_SESSION] = {sizeof(struct message_status_session), check_status_session},
+	[MESSAGE_STATUS_END] = {sizeof(struct message_status_end), check_nothing},
+};
+
+size_t message_size(enum message_type type)
+{
+	return (unsigned)type < MESSAGE_TYPES ? rows[type].size : 0;
+}
+
+void message_init(void *message, enum message_type type, uint64_t request)
+{
+	size_t size = message_size(type);
+	assert(size > 0);
+	memset(message, 0, size);
+	struct message_header *header = message;
+	header->type = type;
+	header->size = (uint32_t)size;
+	header->request = request;
+}
+
+bool message_check(const union message *message, size_t size)
+{
+	if (size < sizeof(message->header))
+		return false;
+	size_t expected = message_size(message->header.type);
+	return expected > 0 && size == expected && message->header.size == expected &&
+	       rows[message->header.type].check(message);
+}
+
+size_t message_descriptors(const union message *message)
+{
+	enum { AUTH_FOLDERS = 2, WORKER_FOLDERS = 3 }; /* see struct message_configure */
+	switch (message->header.type) {
+	case MESSAGE_CONFIGURE:
+		return message->configure.role == PROCESS_AUTH
+			       ? AUTH_FOLDERS
+			       : WORKER_FOLDERS + message->configure.mail_roots;
+	case MESSAGE_LISTENER:
+	case MESSAGE_PEER:
+		return 1;
+	default:
+		return 0;
+	}
+}
