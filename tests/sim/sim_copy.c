@@ -148,20 +148,6 @@ struct sim_disk *sim_disk_copy(const struct sim_disk *disk)
 	return copy;
 }
 
-static uint64_t digest_data(uint64_t sum, const char *data, size_t size)
-{
-	uint64_t word;
-
-	for (; size >= sizeof(word); data += sizeof(word), size -= sizeof(word)) {
-		memcpy(&word, data, sizeof(word));
-		sum = (sum ^ word) * 0x9E3779B97F4A7C15ULL;
-		sum ^= sum >> 29;
-	}
-	for (; size > 0; data++, size--)
-		sum = sim_mix(sum, (unsigned char)*data);
-	return sum;
-}
-
 /* The names are added up, so that their order does not count. */
 static uint64_t digest(const struct sim_inode *inode, bool stable)
 {
@@ -169,11 +155,11 @@ static uint64_t digest(const struct sim_inode *inode, bool stable)
 	uint64_t sum = sim_mix(inode->number, view->size);
 	uint64_t names = 0;
 
-	sum = digest_data(sum, view->data, view->size);
+	sum = sim_mix(sum, view_digest(view));
 	for (size_t i = 0; i < view->name_count; i++) {
 		const char *name = view->names[i].name;
 
-		names += sim_mix(digest_data(1, name, strlen(name)),
+		names += sim_mix(sim_hash(1, name, strlen(name)),
 				 digest(view->names[i].inode, stable));
 	}
 	return sim_mix(sum, names);
@@ -183,7 +169,8 @@ uint64_t sim_disk_digest(const struct sim_disk *disk)
 {
 	uint64_t sum = sim_mix(digest(disk->top, false), digest(disk->top, true));
 
-	return sim_mix(sim_mix(sum, disk->boots), sim_disk_pending(disk));
+	sum = sim_mix(sim_mix(sum, disk->boots), sim_disk_pending(disk));
+	return sim_mix(sum, disk->capacity);
 }
 
 static void print_tree(const struct sim_inode *inode, const char *name, int depth)

@@ -170,7 +170,7 @@ static void fill_with_garbage(struct cutter *cutter, char *out, size_t length)
 	for (uint64_t skip = draw(cutter, 6); other->next != NULL && skip > 0; skip--)
 		other = other->next;
 	for (size_t i = 0; i < length; i++)
-		out[i] = other->stable.size > 0 ? other->stable.data[i % other->stable.size]
+		out[i] = other->stable.size > 0 ? view_data(&other->stable)[i % other->stable.size]
 						: (char)draw(cutter, 256);
 }
 

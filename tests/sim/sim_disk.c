@@ -184,7 +184,7 @@ static ssize_t sim_read(struct file *file, void *out, size_t size, uint64_t offs
 		size = inode->visible.size - offset;
 	if (verdict == SIM_SHORT && size > 1)
 		size = (size + 1) / 2;
-	memcpy(out, inode->visible.data + offset, size);
+	memcpy(out, view_data(&inode->visible) + offset, size);
 	return (ssize_t)size;
 }
 

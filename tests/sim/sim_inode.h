@@ -16,9 +16,17 @@ struct sim_name {
 	struct sim_inode *inode;
 };
 
-struct sim_view { /* one state of a file or of a directory */
-	char *data;
-	size_t size, capacity;
+/* Octets that several views and disks share until one of them writes. */
+struct sim_octets {
+	size_t references, capacity;
+	uint64_t digest; /* of the first `digested` octets, when that is what the view has */
+	size_t digested;
+	char data[];
+};
+
+struct sim_view {                  /* one state of a file or of a directory */
+	struct sim_octets *octets; /* NULL: none */
+	size_t size;
 	struct sim_name *names;
 	size_t name_count;
 };
@@ -82,9 +90,12 @@ struct sim_file {
 void *sim_allocate(size_t size);
 char *sim_duplicate(const char *text);
 uint64_t sim_mix(uint64_t a, uint64_t b); /* a good hash of two numbers */
+uint64_t sim_hash(uint64_t sum, const char *data, size_t size);
 
 /* sim_view.c: pure changes of one view. */
 void view_free(struct sim_view *view);
+const char *view_data(const struct sim_view *view);
+uint64_t view_digest(const struct sim_view *view); /* of the octets, not of the names */
 void view_write(struct sim_view *view, uint64_t offset, const char *data, size_t length);
 void view_set_size(struct sim_view *view, uint64_t size);
 void view_reserve(struct sim_view *view, uint64_t size);

@@ -33,33 +33,79 @@ uint64_t sim_mix(uint64_t a, uint64_t b)
 	return x ^ (x >> 31);
 }
 
+uint64_t sim_hash(uint64_t sum, const char *data, size_t size)
+{
+	uint64_t word;
+
+	for (; size >= sizeof(word); data += sizeof(word), size -= sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		sum = (sum ^ word) * 0x9E3779B97F4A7C15ULL;
+		sum ^= sum >> 29;
+	}
+	for (; size > 0; data++, size--)
+		sum = sim_mix(sum, (unsigned char)*data);
+	return sum;
+}
+
+static void let_go(struct sim_octets *octets)
+{
+	if (octets != NULL && --octets->references == 0)
+		free(octets);
+}
+
 void view_free(struct sim_view *view)
 {
-	free(view->data);
+	let_go(view->octets);
 	for (size_t i = 0; i < view->name_count; i++)
 		free(view->names[i].name);
 	free(view->names);
 	*view = (struct sim_view){0};
 }
 
-static void ensure(struct sim_view *view, size_t size)
+const char *view_data(const struct sim_view *view)
 {
-	if (size <= view->capacity)
-		return;
-	size_t capacity = size < 4096 ? size + 64 : size + size / 2;
-	char *data = realloc(view->data, capacity);
+	return view->octets != NULL ? view->octets->data : "";
+}
 
-	if (data == NULL)
+uint64_t view_digest(const struct sim_view *view)
+{
+	struct sim_octets *octets = view->octets;
+
+	if (octets == NULL || view->size == 0)
+		return 0;
+	if (octets->digested != view->size) {
+		octets->digest = sim_hash(1, octets->data, view->size);
+		octets->digested = view->size;
+	}
+	return octets->digest;
+}
+
+/* Makes the octets this view's own, with room for `size`. */
+static void own(struct sim_view *view, size_t size)
+{
+	struct sim_octets *old = view->octets;
+
+	if (old != NULL && old->references == 1 && size <= old->capacity) {
+		old->digested = 0;
+		return;
+	}
+	size_t capacity = size < 4096 ? size + 64 : size + size / 2;
+	struct sim_octets *octets = malloc(sizeof(*octets) + capacity);
+
+	if (octets == NULL)
 		abort();
-	view->data = data;
-	view->capacity = capacity;
+	*octets = (struct sim_octets){.references = 1, .capacity = capacity};
+	if (old != NULL)
+		memcpy(octets->data, old->data, view->size < size ? view->size : size);
+	let_go(old);
+	view->octets = octets;
 }
 
 void view_set_size(struct sim_view *view, uint64_t size)
 {
-	ensure(view, size);
+	own(view, size);
 	if (size > view->size)
-		memset(view->data + view->size, 0, size - view->size);
+		memset(view->octets->data + view->size, 0, size - view->size);
 	view->size = size;
 }
 
@@ -72,8 +118,9 @@ void view_reserve(struct sim_view *view, uint64_t size)
 void view_write(struct sim_view *view, uint64_t offset, const char *data, size_t length)
 {
 	view_reserve(view, offset + length);
+	own(view, view->size);
 	if (length > 0)
-		memcpy(view->data + offset, data, length);
+		memcpy(view->octets->data + offset, data, length);
 }
 
 static size_t position(const struct sim_view *view, const char *name)
@@ -120,9 +167,9 @@ void view_remove(struct sim_view *view, const char *name)
 
 void view_copy(struct sim_view *to, const struct sim_view *from)
 {
-	*to = (struct sim_view){0};
-	if (from->size > 0)
-		view_write(to, 0, from->data, from->size);
+	*to = (struct sim_view){.octets = from->octets, .size = from->size};
+	if (to->octets != NULL)
+		to->octets->references++;
 	if (from->name_count == 0)
 		return;
 	to->names = sim_allocate(from->name_count * sizeof(*to->names));
