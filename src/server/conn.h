@@ -29,7 +29,8 @@ enum conn_step {
 	STEP_IDLE, /* the engine has nothing for us: feed it */
 	STEP_WAIT, /* a job, question or retry is under way; conn_resume() will follow */
 	STEP_FULL, /* no room: send the output, then call again */
-	STEP_CLOSE /* send the output, then close */
+	STEP_CLOSE, /* send the output, then close */
+	STEP_CUT   /* close at once; conn->reason says why */
 };
 
 struct conn_service {
@@ -62,16 +63,28 @@ struct conn {
 	struct buffer held;   /* input the engine has not taken yet */
 	struct buffer unsent; /* output the link has not taken yet */
 	struct job job;
+	const char *goodbye; /* to be said as soon as no answer is under way; NULL: go on */
 	int64_t since_unix_seconds;
+	uint64_t since_ms;
 	uint32_t slot;
 	uid_t peer_uid; /* counted in worker->peers when limited */
-	bool handshaking, retrying, ended_input, closing, limited, watching, finished;
-	bool read_wants_write, ending;
+	bool limited;
+	bool handshaking;
+	bool retrying;
+	bool input_ended;
+	bool broken;  /* the link is of no more use */
+	bool closing; /* only a job keeps the conn */
+	bool watches_writable;
+	bool read_wants_write, write_wants_read; /* TLS */
+	bool yielding; /* has more to do, but others are to have their turn */
 };
 
-/* Takes over the descriptor. NULL when memory has run out; then it was closed. */
+/* Takes over the descriptor. NULL, and the descriptor closed, when memory has
+ * run out or there are SESSIONS_MAX. */
 struct conn *conn_new(struct worker *worker, const struct conn_service *service, int descriptor,
 		      bool tls);
+/* Does the rest of what conn_new() began, once the caller has set what it has to (callback). */
+void conn_start(struct conn *conn);
 
 /* Goes on after conn_job(), conn_ask() or conn_retry() (callback); may end the connection. */
 void conn_resume(struct conn *conn);
@@ -86,8 +99,8 @@ void conn_cut(struct conn *conn, const char *reason);
 size_t conn_room(const struct conn *conn);
 bool conn_put(struct conn *conn, struct bytes octets);
 
-/* Does work(conn) in a thread, then done(conn) and conn_resume(conn). False when there are too many
- * already. */
+/* Does work(conn) in a thread, then done(conn), also when the connection was lost meanwhile, and
+ * conn_resume(conn). False when there are too many already. */
 bool conn_job(struct conn *conn, enum job_class class, loop_callback *work, loop_callback *done);
 
 /* Sends a question (its header.request is set here); service->answered() and conn_resume() follow.

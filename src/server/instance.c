@@ -278,5 +278,5 @@ enum error_code instance_write(int directory, const char *name, struct bytes tex
 	if (!good)
 		error_set_errno(error, -errno, "writing %.200s", name);
 	close(descriptor);
-	return good ? ERROR_NONE : error->code;
+	return good ? ERROR_NONE : ERROR_IO;
 }

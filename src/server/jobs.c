@@ -32,23 +32,6 @@ struct jobs {
 	struct job_queue queues[JOB_CLASSES];
 };
 
-struct jobs *jobs_new(struct loop *loop)
-{
-	struct jobs *jobs = calloc(1, sizeof(*jobs));
-
-	if (!jobs)
-		return NULL;
-	jobs->loop = loop;
-	for (size_t i = 0; i < JOB_CLASSES; i++)
-		jobs->queues[i].last = &jobs->queues[i].first;
-	/* Made now, so that it is there when memory is short. */
-	if (!loop_timer(loop, &jobs->retry, MEMORY_WAIT_MS, run_all, jobs)) {
-		free(jobs);
-		return NULL;
-	}
-	return jobs;
-}
-
 void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
@@ -102,6 +85,23 @@ static void run_all(void *context)
 {
 	for (size_t i = 0; i < JOB_CLASSES; i++)
 		run_next(context, (enum job_class)i);
+}
+
+struct jobs *jobs_new(struct loop *loop)
+{
+	struct jobs *jobs = calloc(1, sizeof(*jobs));
+
+	if (!jobs)
+		return NULL;
+	jobs->loop = loop;
+	for (size_t i = 0; i < JOB_CLASSES; i++)
+		jobs->queues[i].last = &jobs->queues[i].first;
+	/* Made now, so that it is there when memory is short. */
+	if (!loop_timer(loop, &jobs->retry, MEMORY_WAIT_MS, run_all, jobs)) {
+		free(jobs);
+		return NULL;
+	}
+	return jobs;
 }
 
 bool jobs_submit(struct jobs *jobs, struct job *job, enum job_class class, loop_callback *work,
