@@ -40,6 +40,7 @@
 #define FROM_LINE_MAX	   512		 /* octets of a From line of the own mbox, LF included */
 #define MESSAGES_MAX	   4000000000ULL /* message numbers are 32-bit */
 #define STORE_READ_OCTETS  (256 * 1024)	 /* one job's read; small enough to share the disk */
+#define STORE_WRITE_OCTETS (128 * 1024)	/* collected for one write of a delivery */
 #define JOURNAL_PIECE_OCTETS (1024 * 1024)	   /* data one step of a full-disk removal may log */
 #define JOURNAL_HEADER_OCTETS 4096		   /* more than any disk's atomic unit */
 

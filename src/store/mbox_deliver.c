@@ -24,13 +24,11 @@ struct mbox_delivery {
 
 /* ---- writing in big pieces ---- */
 
-#define WRITER_OCTETS (128 * 1024)
-
 struct writer {
 	struct file *file;
 	uint64_t offset;
 	size_t length;
-	char *octets; /* WRITER_OCTETS, and room for what quoting adds to one read */
+	char *octets; /* STORE_WRITE_OCTETS, and room for what quoting adds to one read */
 };
 
 static int writer_flush(struct writer *writer)
@@ -45,11 +43,11 @@ static int writer_flush(struct writer *writer)
 static int writer_add(struct writer *writer, struct bytes octets)
 {
 	while (octets.length > 0) {
-		struct bytes part = bytes_first(octets, WRITER_OCTETS - writer->length);
+		struct bytes part = bytes_first(octets, STORE_WRITE_OCTETS - writer->length);
 		memcpy(writer->octets + writer->length, part.data, part.length);
 		writer->length += part.length;
 		octets = bytes_skip(octets, part.length);
-		int result = writer->length == WRITER_OCTETS ? writer_flush(writer) : 0;
+		int result = writer->length == STORE_WRITE_OCTETS ? writer_flush(writer) : 0;
 		if (result < 0)
 			return result;
 	}
@@ -122,7 +120,7 @@ static int write_record(struct writer *writer, const struct delivery_request *re
 static int write_all(struct mbox_delivery *delivery, const struct delivery_request *requests)
 {
 	struct writer writer = {.file = delivery->mbox.file, .offset = delivery->old_end};
-	writer.octets = malloc(WRITER_OCTETS);
+	writer.octets = malloc(STORE_WRITE_OCTETS);
 	int result = writer.octets != NULL ? 0 : -ENOMEM;
 	for (size_t i = 0; i < delivery->base.count && result >= 0; i++)
 		result = write_record(&writer, &requests[i], delivery->base.uids[i],

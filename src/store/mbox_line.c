@@ -31,8 +31,8 @@ size_t mbox_line_print(struct mbox_line *line, struct bytes sender, char out[FRO
 	if (!plain_sender(sender))
 		sender = BYTES("MAILER-DAEMON");
 	int length = snprintf(out, FROM_LINE_MAX,
-			      "From %.*s %s" MARK "received=%" PRId64 " length=%" PRIu64
-			      " quoted=%" PRIu64 " content=%08" PRIx32 " uid=%.*s",
+			      "From %.*s %s" MARK "%" PRId64 " length=%" PRIu64 " quoted=%" PRIu64
+			      " content=%08" PRIx32 " uid=%.*s",
 			      (int)sender.length, sender.data,
 			      clock_date_asctime(line->received_unix_seconds, date),
 			      line->received_unix_seconds, line->length, line->quoted,
@@ -78,8 +78,7 @@ static bool parse_fields(struct bytes text, struct mbox_line *line)
 {
 	uint64_t received = 0;
 	struct bytes checksum;
-	if (!take_number(&text, "received=", &received) ||
-	    !take_number(&text, "length=", &line->length) ||
+	if (!take_number(&text, "", &received) || !take_number(&text, "length=", &line->length) ||
 	    !take_number(&text, "quoted=", &line->quoted) ||
 	    !take_field(&text, "content=", &checksum) ||
 	    !number_parse_hex32(checksum, &line->checksum) || !take_uid(&text, line))

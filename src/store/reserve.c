@@ -104,6 +104,14 @@ enum store_result store_make_reserve(struct store_root *root, struct error *erro
 	return STORE_OK;
 }
 
+void store_free_reserve(struct store_root *root)
+{
+	if (root->reserve != NULL)
+		file_close(root->reserve->file);
+	free(root->reserve);
+	root->reserve = NULL;
+}
+
 enum store_result reserve_take(const struct store_root *root, uint64_t account,
 			       struct file **journal_out, uint64_t *sequence_out,
 			       struct error *error)

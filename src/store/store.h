@@ -197,6 +197,7 @@ enum store_result store_retire(const struct store_root *root, const struct place
  * the start of a process that runs maildrop_update(). Results: OK, FULL, IO; without one only
  * removals on a full disk fail. */
 enum store_result store_make_reserve(struct store_root *root, struct error *error);
+void store_free_reserve(struct store_root *root); /* leaves the file to others */
 
 /* ---- kinds ---- */
 
