@@ -12,7 +12,8 @@
 #include "base/clock.h"
 #include "base/number.h"
 
-#define MARK         " postern=1 "
+/* Holds spaces, which no sender and no unique-id does: found only where we wrote it. */
+#define MARK         " postern=1 received="
 #define CHECK_OCTETS (sizeof " line=01234567\n" - 1)
 
 static bool plain_sender(struct bytes sender)
@@ -109,13 +110,15 @@ enum mbox_line_result mbox_line_parse(struct bytes in, struct mbox_line *line_ou
 	if (end == NULL)
 		return in.length < FROM_LINE_MAX ? MBOX_LINE_SHORT : MBOX_LINE_STRANGE;
 	struct bytes line = bytes_first(in, (size_t)(end - in.data) + 1);
-	const char *mark = memmem(line.data, line.length, MARK, sizeof MARK - 1);
-	if (mark == NULL || !check_line(line))
+	if (!check_line(line))
 		return MBOX_LINE_STRANGE;
-	const char *fields = mark + sizeof MARK - 1;
-	const char *fields_end = line.data + line.length - CHECK_OCTETS;
+	struct bytes text = bytes_first(line, line.length - CHECK_OCTETS);
+	const char *mark = memmem(text.data, text.length, MARK, sizeof MARK - 1);
+	if (mark == NULL)
+		return MBOX_LINE_STRANGE;
+	text = bytes_skip(text, (size_t)(mark - text.data) + sizeof MARK - 1);
 	*line_out = (struct mbox_line){.octets = (uint16_t)line.length};
-	if (!parse_fields((struct bytes){fields, (size_t)(fields_end - fields)}, line_out))
+	if (!parse_fields(text, line_out))
 		return MBOX_LINE_STRANGE;
 	return MBOX_LINE_OK;
 }

@@ -1,6 +1,7 @@
 /*
  * mbox_line_test: what is printed is parsed, what is altered is not, what is cut is short.
  */
+#include "base/checksum.h"
 #include "base/test.h"
 #include "store/mbox_line.h"
 
@@ -81,9 +82,31 @@ static void longest_line(void **state)
 	assert_int_equal(mbox_line_parse(BYTES("Subject: x\n"), &parsed), MBOX_LINE_STRANGE);
 }
 
+/* A line whose own checksum is right, but which says nothing: found by the fuzzer. */
+static void mark_at_the_very_end(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"From a Sun Nov 22 02:01:00 2026 postern=1 received=",
+		"From a Sun Nov 22 02:01:00 2026 postern=1",
+		"From a postern=1 received=1 length=1 quoted=0 content=00000000 uid=",
+		"From a postern=1 received=1 length=1 quoted=0 content=00000000 uid=x y",
+	};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char text[FROM_LINE_MAX];
+		struct mbox_line parsed;
+		test_row(texts[i]);
+		int length = snprintf(text, sizeof text, "%s line=%08x\n", texts[i],
+				      crc32c(0, bytes_of(texts[i])));
+		test_check(mbox_line_parse((struct bytes){text, (size_t)length}, &parsed) ==
+			   MBOX_LINE_STRANGE);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(print_and_parse),
 	cmocka_unit_test(longest_line),
+	cmocka_unit_test(mark_at_the_very_end),
 };
 
 TEST_MAIN(tests)
