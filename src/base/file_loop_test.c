@@ -282,11 +282,43 @@ static void test_two_disks(void **state)
 	test_check(calls == 0);
 }
 
+/* An offset is 63 bits wide; what does not fit reaches no disk. */
+static void test_ranges(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t offset;
+		bool accepted;
+	} rows[] = {
+		{"one below", INT64_MAX - 9, true},    {"at the limit", INT64_MAX - 8, true},
+		{"one above", INT64_MAX - 7, false},   {"largest", UINT64_MAX, false},
+		{"would wrap", UINT64_MAX - 3, false},
+	};
+	static const int steps[12] = {-ENOSPC};
+	const struct bytes text = BYTES("01234567");
+	char room[8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int expected = rows[i].accepted ? -ENOSPC : -EINVAL;
+
+		test_row(rows[i].name);
+		use_script(steps, "");
+		test_check(file_read(&fake, room, 8, rows[i].offset, false) == expected);
+		use_script(steps, "");
+		test_check(file_write(&fake, &text, 1, rows[i].offset) == expected);
+		test_check(calls == rows[i].accepted);
+	}
+	use_script(steps, "");
+	test_check(file_set_size(&fake, 1ULL << 63) == -EINVAL);
+	test_check(file_reserve(&fake, 1ULL << 63) == -EINVAL);
+	test_check(calls == 0);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_writes),
-	cmocka_unit_test(test_reads),
-	cmocka_unit_test(test_interruptions),
-	cmocka_unit_test(test_two_disks),
+	cmocka_unit_test(test_writes),        cmocka_unit_test(test_reads),
+	cmocka_unit_test(test_interruptions), cmocka_unit_test(test_two_disks),
+	cmocka_unit_test(test_ranges),
 };
 
 TEST_MAIN(tests)

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "base/limits.h"
 #include "base/test.h"
 
 static char root_path[] = "/tmp/postern-file-XXXXXX";

@@ -10,6 +10,9 @@
  * The fast path copies 32 octets at a time and looks for line ends in the copy: what follows the
  * first of them is overwritten by the next copy. That may write past the octets that count, but
  * never past the room, because both directions leave at least as much room as there is input left.
+ * The blocks are SSE2, which every x86-64 has, or plain words elsewhere. AVX2 was measured: a tenth
+ * faster on lines of mail, where the wrong guesses at their ends cost most; not worth a second
+ * body.
  */
 #include "base/wire.h"
 

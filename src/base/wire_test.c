@@ -304,21 +304,45 @@ static void test_every_short_text(void **state)
 	}
 }
 
-/* A short text moved through every place of the blocks of the fast path. */
-static void test_short_text_in_blocks(void **state)
+/* A short text moved through every place of the blocks of the fast path, with ordinary octets
+ * behind it or with the forbidden page. */
+static void check_in_blocks(size_t before, size_t after)
 {
 	char text[28 + 9 + 4 + 70];
+	size_t length = before + 4 + after;
 
+	for (unsigned number = 0;; number++) {
+		memset(text, 'x', sizeof(text));
+		if (!short_text(number, 4, text + before))
+			break;
+		check_every_decode((struct bytes){text, length}, 1);
+		check_every_encode((struct bytes){text, length}, 1);
+	}
+}
+
+static void test_short_text_in_blocks(void **state)
+{
 	(void)state;
 	test_row("every text of four octets within blocks");
 	for (size_t before = 28; before < 28 + 9; before++) {
-		for (unsigned number = 0;; number++) {
-			memset(text, 'x', sizeof(text));
-			if (!short_text(number, 4, text + before))
-				break;
-			check_every_decode((struct bytes){text, before + 4 + 70}, 1);
-			check_every_encode((struct bytes){text, before + 4 + 70}, 1);
-		}
+		check_in_blocks(before, 0);
+		check_in_blocks(before, 70);
+	}
+}
+
+/* Long enough for the counters within the vectors to overflow, were they not emptied. */
+static void test_size_of_empty_lines(void **state)
+{
+	static const size_t lengths[] = {8159, 8160, 8161, 16320, 16321, 60000};
+	static char text[60000];
+
+	(void)state;
+	memset(text, '\n', sizeof(text));
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct wire_size size = {0};
+
+		wire_size_add(&size, at_guard((struct bytes){text, lengths[i]}));
+		assert_int_equal(wire_size_octets(&size), 2 * lengths[i]);
 	}
 }
 
@@ -454,6 +478,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),
 	cmocka_unit_test(test_every_short_text),
 	cmocka_unit_test(test_short_text_in_blocks),
+	cmocka_unit_test(test_size_of_empty_lines),
 	cmocka_unit_test(test_random_texts),
 	cmocka_unit_test(test_plain_twin),
 	cmocka_unit_test(test_round_trip),
