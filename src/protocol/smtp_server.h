@@ -16,8 +16,10 @@
  *   - A bare LF in the message is noticed; with `reject_bare_lf` the message is read to its true end
  *     and refused with 550 (SMTP smuggling); else it is taken as a line end of the stored form.
  *   - Past `octets_max` the rest is read and dropped, and the message refused with 552.
- *   - RSET, LHLO/EHLO/HELO and the end of the connection amid a transaction yield ABORT when a
- *     message had begun.
+ *   - A transaction that ends in any other way (RSET, LHLO/EHLO/HELO, QUIT, a message refused here,
+ *     smtp_server_end()) yields ABORT when a recipient had been accepted, before a CLOSE.
+ *   - Out of memory: 451 4.3.0 where a reply is possible, else CLOSE.
+ *   - Every text handed in is cut to a reply line and cleaned of what would end it.
  */
 #ifndef PROTOCOL_SMTP_SERVER_H
 #define PROTOCOL_SMTP_SERVER_H
@@ -48,20 +50,23 @@ size_t smtp_server_feed(struct smtp_server *server, struct bytes in);
 enum smtp_event_kind {
 	SMTP_RECIPIENT, /* recipient  -> smtp_server_recipient() */
 	SMTP_BEGIN,	/* DATA: sender, declared_octets -> smtp_server_begun() */
-	SMTP_BODY,	/* body       -> smtp_server_taken() */
+	SMTP_BODY,	/* body, at most SMTP_BODY_MAX -> smtp_server_taken() */
 	SMTP_MESSAGE,	/* complete   -> smtp_server_delivered() for each accepted recipient in their
 			   order (LMTP), or once with index 0 (SMTP) */
 	SMTP_ABORT,	/* forget recipients and message; nothing to answer */
 	SMTP_CLOSE	/* send the output, then close; nothing to answer */
 };
 
+#define SMTP_BODY_MAX (32 * 1024 + 2) /* octets of one BODY event */
+
 struct smtp_event {
 	enum smtp_event_kind kind;
-	struct bytes recipient;	  /* RECIPIENT: the address without angle brackets; valid until the
-				     answer */
-	struct bytes sender;	  /* BEGIN: without angle brackets, may be empty; valid until CLOSE,
-				     ABORT or the last answer to MESSAGE */
-	struct bytes helo;	  /* BEGIN: what the peer called itself */
+	struct bytes recipient;	  /* RECIPIENT: the address without angle brackets, shorter than
+				     SMTP_PATH_MAX (protocol/smtp_address.h); valid until the answer */
+	struct bytes sender;	  /* BEGIN: the same for the sender, may be empty; valid until CLOSE,
+				     ABORT, the last answer to MESSAGE or a BEGIN answered by an error */
+	struct bytes helo;	  /* BEGIN: what the peer called itself, letters, digits and "-._:[]"
+				     only; valid as long */
 	uint64_t declared_octets; /* BEGIN: SIZE of MAIL FROM, or 0 */
 	bool eight_bit;		  /* BEGIN: BODY=8BITMIME */
 	struct bytes body;	  /* BODY */
@@ -85,7 +90,8 @@ void smtp_server_taken(struct smtp_server *server, enum error_code outcome, cons
 void smtp_server_delivered(struct smtp_server *server, uint32_t index, enum error_code outcome,
 			   const char *text);
 
-/* From outside: over now (drain, time-out): 421 where a reply is possible, then CLOSE. */
+/* From outside: over now (drain, time-out): 421 where a reply is possible, then CLOSE (behind an ABORT
+ * unless MESSAGE is open, whose deliveries are the owner's). Later answers are ignored. */
 void smtp_server_end(struct smtp_server *server, const char *text);
 
 struct bytes smtp_server_output(const struct smtp_server *server);
