@@ -205,24 +205,39 @@ static bool follows(const struct index_entry *entry, const struct index_entry *b
 	       entry->total_octets == before->total_octets + entry->octets;
 }
 
+struct index_walk index_walk(struct index *index)
+{
+	return (struct index_walk){.index = index, .result = STORE_OK};
+}
+
+bool index_next(struct index_walk *walk, struct index_entry *entry_out)
+{
+	uint32_t at = walk->number % 16;
+	if (walk->index == NULL || walk->number == walk->index->count)
+		return false;
+	if (at == 0) {
+		uint32_t left = walk->index->count - walk->number, some = left < 16 ? left : 16;
+		walk->result = index_read(walk->index, walk->number + 1, some, false, walk->block);
+		if (walk->result != STORE_OK)
+			return false;
+	}
+	walk->number++;
+	*entry_out = walk->block[at];
+	return true;
+}
+
 bool index_check(struct index *index)
 {
-	struct index_entry before = {0}, entries[16];
-	for (uint32_t first = 1; first <= index->count;) {
-		uint32_t left = index->count - first + 1, some = left < 16 ? left : 16;
-		if (index_read(index, first, some, false, entries) != STORE_OK)
+	struct index_entry entry, before = {0};
+	struct index_walk walk = index_walk(index);
+	while (index_next(&walk, &entry)) {
+		if (walk.number > 1 && !follows(&entry, &before))
 			return false;
-		for (uint32_t i = 0; i < some; i++) {
-			bool first_of_all = first + i == 1;
-			if (!first_of_all && !follows(&entries[i], &before))
-				return false;
-			if (first_of_all && entries[i].total_octets != entries[i].octets)
-				return false;
-			before = entries[i];
-		}
-		first += some;
+		if (walk.number == 1 && entry.total_octets != entry.octets)
+			return false;
+		before = entry;
 	}
-	return true;
+	return walk.result == STORE_OK;
 }
 
 bool index_append(struct index *index, const struct index_entry *entry)
@@ -290,17 +305,12 @@ void index_builder_cut(struct index_builder *builder, uint32_t count)
 
 bool index_builder_add_index(struct index_builder *builder, struct index *index)
 {
-	struct index_entry entries[16];
-	for (uint32_t first = 1; first <= index->count;) {
-		uint32_t left = index->count - first + 1, some = left < 16 ? left : 16;
-		if (index_read(index, first, some, false, entries) != STORE_OK)
+	struct index_entry entry;
+	struct index_walk walk = index_walk(index);
+	while (index_next(&walk, &entry))
+		if (!index_builder_add(builder, &entry))
 			return false;
-		for (uint32_t i = 0; i < some; i++)
-			if (!index_builder_add(builder, &entries[i]))
-				return false;
-		first += some;
-	}
-	return true;
+	return walk.result == STORE_OK;
 }
 
 /* Writes the file beside the old one and puts it in its stead. NULL when the disk refuses. */

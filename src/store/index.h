@@ -55,6 +55,17 @@ uint32_t index_count(const struct index *index);
 enum store_result index_read(struct index *index, uint32_t first, uint32_t count, bool no_wait,
 			     struct index_entry *entries_out);
 
+/* All entries in their order: index_walk(index), then index_next() until it returns false; `result`
+ * is STORE_OK when the end was reached, IO when an entry fails its check. */
+struct index_walk {
+	struct index *index;
+	uint32_t number; /* of the entry last given */
+	enum store_result result;
+	struct index_entry block[16];
+};
+struct index_walk index_walk(struct index *index); /* NULL is an empty one */
+bool index_next(struct index_walk *walk, struct index_entry *entry_out);
+
 /* Reads the whole of it; true when all entries are right and follow one another. */
 bool index_check(struct index *index);
 

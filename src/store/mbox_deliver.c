@@ -156,21 +156,15 @@ static int create(const struct store_root *root, const struct place *place, stru
 
 static bool uid_taken(struct mbox_delivery *delivery, size_t before, struct bytes uid)
 {
-	struct index_entry entries[16];
-	struct index *index = delivery->mbox.index;
-	uint32_t count = index != NULL ? index_count(index) : 0;
+	struct index_entry entry;
+	struct index_walk walk = index_walk(delivery->mbox.index);
 	for (size_t i = 0; i < before; i++)
 		if (bytes_equal(bytes_of(delivery->base.uids[i]), uid))
 			return true;
-	for (uint32_t first = 1; first <= count; first += 16) {
-		uint32_t some = count - first + 1 < 16 ? count - first + 1 : 16;
-		if (index_read(index, first, some, false, entries) != STORE_OK)
-			return true; /* rather refuse than give an id twice */
-		for (uint32_t i = 0; i < some; i++)
-			if (bytes_equal(uid, (struct bytes){entries[i].uid, entries[i].uid_length}))
-				return true;
-	}
-	return false;
+	while (index_next(&walk, &entry))
+		if (bytes_equal(uid, (struct bytes){entry.uid, entry.uid_length}))
+			return true;
+	return walk.result != STORE_OK; /* rather refuse than give an id twice */
 }
 
 static enum store_result give_uids(struct mbox_delivery *delivery,

@@ -81,18 +81,14 @@ static int plan_entry(struct removal *removal, uint32_t number, struct index_ent
 
 static int plan(struct removal *removal)
 {
-	struct index *index = removal->mbox.index;
+	struct index_entry entry;
+	struct index_walk walk = index_walk(removal->mbox.index);
 	uint64_t position = 0, removed = 0;
-	struct index_entry entries[16];
-	uint32_t count = index_count(index);
 	int result = 0;
-	for (uint32_t first = 1; first <= count && result >= 0; first += 16) {
-		uint32_t some = count - first + 1 < 16 ? count - first + 1 : 16;
-		if (index_read(index, first, some, false, entries) != STORE_OK)
-			return -EIO;
-		for (uint32_t i = 0; i < some && result >= 0; i++)
-			result = plan_entry(removal, first + i, &entries[i], &position, &removed);
-	}
+	while (result >= 0 && index_next(&walk, &entry))
+		result = plan_entry(removal, walk.number, &entry, &position, &removed);
+	if (walk.result != STORE_OK)
+		return -EIO;
 	return result >= 0 ? keep(removal, position, removal->mbox.end) : result;
 }
 
