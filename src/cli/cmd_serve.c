@@ -1,0 +1,41 @@
+/*
+ * cmd_serve: `postern serve`: hands its words to server/config.h, and the result to the server.
+ *
+ * Must not know: any of the flags; they and their help are config's table.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/command.h"
+#include "server/config.h"
+#include "server/server.h"
+
+static int print_help(void)
+{
+	printf("usage: postern serve [OPTION...]\n\n"
+	       "Runs the server in the foreground. When it is ready it prints one line per "
+	       "listener, then\n\"ready\". It logs to standard error. SIGTERM lets running answers "
+	       "finish and ends it;\nSIGHUP reads configuration and certificates anew.\n\n"
+	       "options, each also a key of ROOT/postern.conf:\n");
+	config_help(stdout);
+	printf("\nexamples:\n"
+	       "  postern serve\n"
+	       "  postern --root ./var serve --pop3 127.0.0.1:1110 --lmtp 127.0.0.1:2424\n"
+	       "  postern serve --pop3s :995 --tls-cert fullchain.pem --tls-key privkey.pem\n");
+	return EX_OK;
+}
+
+int cmd_serve(struct context *context, int argc, char **argv)
+{
+	static struct config config;
+	struct error error = {.code = ERROR_NONE};
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return print_help();
+	}
+	if (config_parse(argc - 1, argv + 1, context->root, &config, &error) != ERROR_NONE)
+		return command_fail(context, &error);
+	return server_run(&config);
+}
