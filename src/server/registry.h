@@ -23,9 +23,11 @@ struct registry *registry_new(void);
 void registry_free(struct registry *registry);
 
 /* False when memory has run out or the session is known already. */
-bool registry_open(struct registry *registry, uint32_t worker, const struct message_session *session);
+bool registry_open(struct registry *registry, uint32_t worker,
+		   const struct message_session *session);
 /* Ends the session; a contest about it ends with FREE. */
 void registry_close(struct registry *registry, uint32_t worker, uint64_t session);
+/* Its channel closed: its sessions end likewise, and nobody of it waits for an answer any more. */
 void registry_forget_worker(struct registry *registry, uint32_t worker);
 
 struct contestant {
@@ -34,9 +36,9 @@ struct contestant {
 };
 
 enum registry_contest {
-	REGISTRY_ASK,	 /* send PROBE for *session_out to *worker_out with request *probe_out */
+	REGISTRY_ASK,    /* send PROBE for *session_out to *worker_out with request *probe_out */
 	REGISTRY_JOINED, /* a probe is under way; this one waits with it */
-	REGISTRY_NOBODY	 /* no session known: answer UNKNOWN */
+	REGISTRY_NOBODY  /* no session known, or no memory: answer UNKNOWN */
 };
 enum registry_contest registry_contest(struct registry *registry, uint64_t account,
 				       struct contestant newcomer, uint32_t *worker_out,
