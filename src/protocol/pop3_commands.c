@@ -6,7 +6,7 @@
  * before a handler is called, so a handler deals with what is right; CAPA is printed from the same
  * rows, so that what is announced and what is done cannot differ.
  *
- * To add a command: a row and a handler here, rows in pop3_server_test.c.
+ * To add a command: a row and a handler here, rows in pop3_commands_test.c.
  */
 #include "protocol/pop3_server_private.h"
 

@@ -1,272 +1,322 @@
 /*
- * Dialogues with the POP3 engine: each command in each state, with right and wrong arguments, and
- * every limit of a line one below, at and one above it.
+ * Whole POP3 sessions: long ones, what the owner does from outside, and memory.
  */
 #include "protocol/pop3_dialogue_test.h"
 
-/* ---- rows ---- */
-
-/* in, out, events; everything before the first command is done by the engine, not by the row */
-#define ROW(label, input, output, event_text, ...)                                                 \
-	{.name = label, .in = {input, sizeof(input) - 1}, .out = {output, sizeof(output) - 1},     \
-	 .events = {event_text, sizeof(event_text) - 1}, __VA_ARGS__}
-
-static const struct row rows[] = {
-	/* AUTHORIZATION */
-	ROW("nothing", "", "", "", .messages = 0),
-	ROW("quit", "QUIT\r\n", BYE, "quit", .messages = 0),
-	ROW("nothing behind quit", "QUIT\r\nNOOP\r\n", BYE, "quit", .messages = 0),
-	ROW("lower case and bare LF", "quit\n", BYE, "quit", .messages = 0),
-	ROW("half a command", "QUI", "", "", .messages = 0),
-	ROW("capa", "CAPA\r\n", "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES ".\r\n",
-	    "", .messages = 0),
-	ROW("capa, no login", "CAPA\r\n", "+OK capabilities follow\r\nTOP\r\nUIDL\r\n" CAPABILITIES ".\r\n",
-	    "", .insecure = true),
-	ROW("capa, logged in", LOGIN "CAPA\r\n",
-	    WELCOME(0, 0) "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES
-			  "IMPLEMENTATION Postern\r\n.\r\n",
-	    "login(alice,secret)", .messages = 0),
-	ROW("login in the clear", "USER alice\r\nPASS secret\r\nPASS x\r\nPASS x\r\nQUIT\r\n",
-	    "-ERR use TLS: passwords are not taken in the clear\r\n"
-	    "-ERR use TLS: passwords are not taken in the clear\r\n"
-	    "-ERR use TLS: passwords are not taken in the clear\r\n"
-	    "-ERR use TLS: passwords are not taken in the clear\r\n" BYE,
-	    "quit", .insecure = true),
-	ROW("login", LOGIN, WELCOME(2, 203), "login(alice,secret)", .messages = 2),
-	ROW("login with LF", "user alice\npass secret\n", WELCOME(2, 203), "login(alice,secret)",
-	    .messages = 2),
-	ROW("password with spaces", "USER alice\r\nPASS  two  words \r\n",
-	    WELCOME_USER "+OK as you like\r\n", "login(alice, two  words )", .messages = 2),
-	ROW("pass first", "PASS secret\r\n", "-ERR send USER first\r\n", "", .messages = 0),
-	ROW("pass again", "USER mallory\r\nPASS a\r\nPASS b\r\n",
-	    WELCOME_USER "-ERR [AUTH] wrong user or password\r\n-ERR send USER first\r\n",
-	    "login(mallory,a)", .messages = 0),
-	ROW("user twice", "USER mallory\r\n" LOGIN, WELCOME_USER WELCOME(0, 0),
-	    "login(alice,secret)", .messages = 0),
-	ROW("user with spaces and 8 bit", "USER J\xC3\xB6rg at home\r\nPASS x\r\n",
-	    WELCOME_USER "-ERR [AUTH] wrong user or password\r\n", "login(J\xC3\xB6rg at home,x)",
-	    .messages = 0),
-	ROW("user with control", "USER a\tb\r\n", "-ERR not a user name\r\n", "", .messages = 0),
-	ROW("user with NUL", "USER alice\0x\r\n", "-ERR not a user name\r\n", "", .messages = 0),
-	ROW("user with CR", "USER alice\rx\r\n", "-ERR not a user name\r\n", "", .messages = 0),
-	ROW("user without name", "USER\r\nUSER \r\n",
-	    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n", "", .messages = 0),
-	ROW("pass without password", "USER alice\r\nPASS\r\nPASS \r\n",
-	    WELCOME_USER "-ERR wrong arguments\r\n-ERR wrong arguments\r\n", "", .messages = 0),
-	ROW("in use", "USER busy\r\nPASS secret\r\n",
-	    WELCOME_USER "-ERR [IN-USE] another session has this maildrop\r\n", "login(busy,secret)",
-	    .messages = 0),
-	ROW("a text that would be two lines", "USER later\r\nPASS secret\r\n",
-	    WELCOME_USER "-ERR [SYS/TEMP] line one??+OK two\r\n", "login(later,secret)",
-	    .messages = 0),
-	ROW("permanent", "USER never\r\nPASS secret\r\n",
-	    WELCOME_USER "-ERR [SYS/PERM] this maildrop cannot be opened\r\n",
-	    "login(never,secret)", .messages = 0),
-	ROW("two tries", "USER a\r\nPASS b\r\nUSER a\r\nPASS b\r\nNOOP\r\n",
-	    WELCOME_USER "-ERR [AUTH] wrong user or password\r\n" WELCOME_USER
-			 "-ERR [AUTH] wrong user or password\r\n-ERR log in first\r\n",
-	    "login(a,b)login(a,b)", .messages = 0),
-	ROW("three tries", "USER a\r\nPASS b\r\nUSER a\r\nPASS b\r\nUSER a\r\nPASS b\r\nNOOP\r\n",
-	    WELCOME_USER "-ERR [AUTH] wrong user or password\r\n" WELCOME_USER
-			 "-ERR [AUTH] wrong user or password\r\n" WELCOME_USER
-			 "-ERR [AUTH] wrong user or password\r\n",
-	    "login(a,b)login(a,b)login(a,b)close", .messages = 0),
-	ROW("two bad", "X\r\nY\r\nQUIT\r\n", BAD BAD BYE, "quit", .messages = 0),
-	ROW("three bad", "X\r\nY\r\nZ\r\nQUIT\r\n", BAD BAD TOO_MANY, "close", .messages = 0),
-	ROW("four bad", "X\r\nY\r\nZ\r\nX\r\n", BAD BAD TOO_MANY, "close", .messages = 0),
-	ROW("a good one between", "X\r\nY\r\nUSER a\r\nX\r\nY\r\n", BAD BAD WELCOME_USER BAD BAD, "",
-	    .messages = 0),
-	ROW("illegal before login", "STAT\r\nLIST\r\n", "-ERR log in first\r\n-ERR log in first\r\n",
-	    "", .messages = 0),
-	ROW("illegal before login 2", "RETR 1\r\nDELE 1\r\n",
-	    "-ERR log in first\r\n-ERR log in first\r\n", "", .messages = 0),
-	ROW("illegal before login 3", "NOOP\r\nRSET\r\n",
-	    "-ERR log in first\r\n-ERR log in first\r\n", "", .messages = 0),
-	ROW("illegal before login 4", "TOP 1 1\r\nUIDL\r\n",
-	    "-ERR log in first\r\n-ERR log in first\r\n", "", .messages = 0),
-	ROW("empty line", "\r\n\n", BAD BAD, "", .messages = 0),
-	ROW("NUL in a command", "QUIT\0\r\nQU\0IT\r\n", BAD BAD, "", .messages = 0),
-	ROW("NUL behind a space", "QUIT \0\r\n", "-ERR wrong arguments\r\n", "", .messages = 0),
-	ROW("CR in a command", "QUIT\r\r\nQU\rIT\r\n", BAD BAD, "", .messages = 0),
-	ROW("space in front", " QUIT\r\n", BAD, "", .messages = 0),
-	ROW("argument to quit", "QUIT now\r\nQUIT \r\n",
-	    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n", "", .messages = 0),
-	ROW("a browser", "GET / HTTP/1.1\r\nUSER alice\r\n", "", "close", .messages = 0),
-	ROW("a form", "POST /x HTTP/1.1\r\n", "", "close", .messages = 0),
-	ROW("a proxy", "CONNECT x:110 HTTP/1.1\r\n", "", "close", .messages = 0),
-	ROW("GET without a space", "GET\r\n", BAD, "", .messages = 0),
-	ROW("GET later", LOGIN "GET / HTTP/1.1\r\n", WELCOME(0, 0) BAD, "login(alice,secret)",
-	    .messages = 0),
-
-	/* TRANSACTION */
-	ROW("stat and noop", LOGIN "STAT\r\nNOOP\r\n", WELCOME(3, 306) "+OK 3 306\r\n+OK\r\n",
-	    "login(alice,secret)", .messages = 3),
-	ROW("login again", LOGIN "USER bob\r\nPASS x\r\n",
-	    WELCOME(0, 0) "-ERR already logged in\r\n-ERR already logged in\r\n",
-	    "login(alice,secret)", .messages = 0),
-	ROW("list", LOGIN "LIST\r\n",
-	    WELCOME(3, 306) "+OK 3 messages\r\n1 101\r\n2 102\r\n3 103\r\n.\r\n",
-	    "login(alice,secret)table(1,3)", .messages = 3),
-	ROW("list of nothing", LOGIN "LIST\r\nUIDL\r\n",
-	    WELCOME(0, 0) "+OK 0 messages\r\n.\r\n+OK 0 messages\r\n.\r\n", "login(alice,secret)",
-	    .messages = 0),
-	ROW("list one", LOGIN "LIST 2\r\n", WELCOME(3, 306) "+OK 2 102\r\n",
-	    "login(alice,secret)table(2,1)", .messages = 3),
-	ROW("uidl", LOGIN "UIDL\r\nUIDL 3\r\n",
-	    WELCOME(3, 306) "+OK 3 messages\r\n1 u1\r\n2 u2\r\n3 u3\r\n.\r\n+OK 3 u3\r\n",
-	    "login(alice,secret)table(1,3)table(3,1)", .messages = 3),
-	ROW("numbers at the edge", LOGIN "LIST 0\r\nLIST 1\r\nLIST 3\r\nLIST 4\r\nLIST 4294967297\r\n",
-	    WELCOME(3, 306) "-ERR no such message\r\n+OK 1 101\r\n+OK 3 103\r\n"
-			    "-ERR no such message\r\n-ERR no such message\r\n",
-	    "login(alice,secret)table(1,1)table(3,1)", .messages = 3),
-	ROW("numbers that are none",
-	    LOGIN "LIST +1\r\nLIST -1\r\nLIST 1x\r\nLIST 1\0\r\nLIST 99999999999999999999\r\n"
-		  "RETR x\r\nDELE x\r\nUIDL x\r\nTOP x 1\r\nTOP 1 x\r\nTOP 1 -1\r\n",
-	    WELCOME(3, 306) "-ERR not a message number\r\n-ERR not a message number\r\n"
-			    "-ERR not a message number\r\n-ERR not a message number\r\n"
-			    "-ERR not a message number\r\n-ERR not a message number\r\n"
-			    "-ERR not a message number\r\n-ERR not a message number\r\n"
-			    "-ERR not a message number\r\n-ERR not a number of lines\r\n"
-			    "-ERR not a number of lines\r\n",
-	    "login(alice,secret)", .messages = 3),
-	ROW("wrong arguments",
-	    LOGIN "LIST  1\r\nLIST \r\nLIST 1 \r\nLIST 1 2\r\nRETR\r\nDELE\r\nTOP 1\r\nTOP 1  1\r\n"
-		  "TOP 1 1 1\r\nSTAT 1\r\nNOOP 1\r\nRSET 1\r\nCAPA 1\r\nUIDL 1 2\r\n",
-	    WELCOME(3, 306) "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n",
-	    "login(alice,secret)", .messages = 3),
-	ROW("retr", LOGIN "RETR 2\r\nNOOP\r\n",
-	    WELCOME(3, 306) "+OK 102 octets\r\n..body\r\n.\r\n+OK\r\n", "login(alice,secret)body(2)",
-	    .messages = 3),
-	ROW("top", LOGIN "TOP 1 0\r\nTOP 3 18446744073709551614\r\nTOP 3 18446744073709551615\r\n",
-	    WELCOME(3, 306) "+OK top of message follows\r\n..body\r\n.\r\n"
-			    "+OK top of message follows\r\n..body\r\n.\r\n"
-			    "-ERR not a number of lines\r\n",
-	    "login(alice,secret)body(1,0)body(3,18446744073709551614)", .messages = 3),
-	ROW("a body that breaks off", LOGIN "RETR 1\r\nNOOP\r\n",
-	    WELCOME(1, 101) "+OK 101 octets\r\n..body\r\n", "login(alice,secret)body(1)close",
-	    .messages = 1, .fault = FAULT_BODY),
-	ROW("a damaged message", LOGIN "RETR 1\r\nNOOP\r\n",
-	    WELCOME(1, 101) "-ERR [SYS/PERM] this message is damaged\r\n+OK\r\n",
-	    "login(alice,secret)body(1)", .messages = 1, .fault = FAULT_DAMAGED),
-	ROW("an unreadable message", LOGIN "TOP 1 1\r\nNOOP\r\n",
-	    WELCOME(1, 101) "-ERR [SYS/TEMP] this message cannot be read at the moment\r\n+OK\r\n",
-	    "login(alice,secret)body(1,1)", .messages = 1, .fault = FAULT_TEMPORARY),
-	ROW("unreadable entries", LOGIN "LIST 1\r\nUIDL 1\r\nLIST\r\nDELE 1\r\nSTAT\r\nNOOP\r\n",
-	    WELCOME(1, 101) "-ERR [SYS/TEMP] the maildrop cannot be read\r\n"
-			    "-ERR [SYS/TEMP] the maildrop cannot be read\r\n"
-			    "-ERR [SYS/TEMP] the maildrop cannot be read\r\n"
-			    "-ERR [SYS/TEMP] the maildrop cannot be read\r\n+OK 1 101\r\n+OK\r\n",
-	    "login(alice,secret)table(1,1)table(1,1)table(1,1)table(1,1)", .messages = 1,
-	    .fault = FAULT_TABLE),
-	ROW("dele", LOGIN "DELE 2\r\nDELE 2\r\nSTAT\r\nLIST\r\nUIDL\r\nLIST 2\r\nUIDL 2\r\nRETR 2\r\n"
-			  "TOP 2 0\r\nLIST 3\r\nQUIT\r\n",
-	    WELCOME(3, 306) "+OK marked as deleted\r\n-ERR this message is deleted\r\n+OK 2 204\r\n"
-			    "+OK 2 messages\r\n1 101\r\n3 103\r\n.\r\n"
-			    "+OK 2 messages\r\n1 u1\r\n3 u3\r\n.\r\n"
-			    "-ERR this message is deleted\r\n-ERR this message is deleted\r\n"
-			    "-ERR this message is deleted\r\n-ERR this message is deleted\r\n"
-			    "+OK 3 103\r\n" BYE,
-	    "login(alice,secret)table(2,1)table(1,3)table(1,3)table(3,1)update(1:010)quit",
-	    .messages = 3),
-	ROW("dele of all", LOGIN "DELE 1\r\nDELE 2\r\nSTAT\r\nLIST\r\nQUIT\r\n",
-	    WELCOME(2, 203) "+OK marked as deleted\r\n+OK marked as deleted\r\n+OK 0 0\r\n"
-			    "+OK 0 messages\r\n.\r\n" BYE,
-	    "login(alice,secret)table(1,1)table(2,1)update(2:11)quit", .messages = 2),
-	ROW("rset", LOGIN "DELE 1\r\nRSET\r\nSTAT\r\nLIST 1\r\nQUIT\r\n",
-	    WELCOME(2, 203) "+OK marked as deleted\r\n+OK nothing is marked as deleted\r\n"
-			    "+OK 2 203\r\n+OK 1 101\r\n" BYE,
-	    "login(alice,secret)table(1,1)table(1,1)update(0)quit", .messages = 2),
-	ROW("quit with nothing deleted", LOGIN "QUIT\r\nNOOP\r\n", WELCOME(2, 203) BYE,
-	    "login(alice,secret)update(0)quit", .messages = 2),
-	ROW("update fails", LOGIN "DELE 1\r\nQUIT\r\n",
-	    WELCOME(2, 203) "+OK marked as deleted\r\n-ERR [SYS/TEMP] none or only some of the deleted "
-			    "messages were removed\r\n",
-	    "login(alice,secret)table(1,1)update(1:10)quit", .messages = 2, .fault = FAULT_UPDATE),
-	ROW("close fails", LOGIN "QUIT\r\n",
-	    WELCOME(2, 203) "-ERR [SYS/TEMP] the maildrop was not closed as it should be\r\n",
-	    "login(alice,secret)update(0)quit", .messages = 2, .fault = FAULT_UPDATE),
-	ROW("listing breaks off behind a block", LOGIN "UIDL 65\r\nNOOP\r\n",
-	    WELCOME(65, 8645) "-ERR [SYS/TEMP] the maildrop cannot be read\r\n+OK\r\n",
-	    "login(alice,secret)table(65,1)", .messages = 65, .fault = FAULT_BLOCK),
-
-	/* XTRY */
-	ROW("try without option", "XTRY open /\r\n", BAD, "", .messages = 0),
-	ROW("try", "XTRY open /\r\n" LOGIN "XTRY  x\r\nXTRY\r\n",
-	    "+OK refused\r\n" WELCOME(0, 0) "+OK refused\r\n-ERR wrong arguments\r\n",
-	    "try(open /)login(alice,secret)try( x)", .test_commands = true),
-};
-
-static void test_rows(void **state)
+static void repeat(struct buffer *buffer, const char *text, size_t count)
 {
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		run_row_in_all_ways(&rows[i]);
+	for (size_t i = 0; i < count; i++)
+		assert_true(buffer_append(buffer, bytes_of(text)));
 }
 
-/* ---- limits ---- */
-
-/* "WORD" and as many 'a' as make `octets` with the line end. */
-static struct bytes long_line(char *room, const char *word, size_t octets, const char *end)
+/* Runs a row that is too long to be split at every point. */
+static void run_long_row(struct row *row, const struct buffer *in, const struct buffer *out,
+			 const struct buffer *events)
 {
-	size_t word_octets = strlen(word), end_octets = strlen(end);
-
-	memcpy(room, word, word_octets);
-	memset(room + word_octets, 'a', octets - word_octets - end_octets);
-	memcpy(room + octets - end_octets, end, end_octets);
-	return (struct bytes){room, octets};
+	test_row(row->name);
+	row->in = buffer_bytes(in);
+	row->out = buffer_bytes(out);
+	row->events = buffer_bytes(events);
+	for (size_t take = 1; take < 100000; take *= 10)
+		run_row(row, 0, SIZE_MAX, take);
+	run_row(row, 0, 1, SIZE_MAX);
+	for (size_t split = 1; split < in->length; split += in->length / 50 + 1)
+		run_row(row, split, SIZE_MAX, 1000);
 }
 
-static void test_line_limits(void **state)
+static void test_bad_commands_after_login(void **state)
 {
-	static const struct {
-		const char *name, *word, *end;
-		size_t octets;
-		const char *out;
-	} lines[] = {
-		{"line, one below", "X", "\r\n", POP3_LINE_MAX - 1, BAD},
-		{"line, at the limit", "X", "\r\n", POP3_LINE_MAX, BAD},
-		{"line, one above", "X", "\r\n", POP3_LINE_MAX + 1, "-ERR line too long\r\n"},
-		{"bare LF, at the limit", "X", "\n", POP3_LINE_MAX, BAD},
-		{"bare LF, one above", "X", "\n", POP3_LINE_MAX + 1, "-ERR line too long\r\n"},
-		{"far too long", "X", "\r\n", 9000, "-ERR line too long\r\n"},
-		{"two lines are not made of one", "X", "\nQUIT\r\n", 9000, "-ERR line too long\r\n" BYE},
-		{"user, one below", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX - 1 + 2, WELCOME_USER},
-		{"user, at the limit", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX + 2, WELCOME_USER},
-		{"user, one above", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX + 3, "-ERR not a user name\r\n"},
-		{"pass, one below", "pAss ", "\r\n", POP3_PASS_LINE_MAX - 1, "-ERR send USER first\r\n"},
-		{"pass, at the limit", "pass ", "\r\n", POP3_PASS_LINE_MAX, "-ERR send USER first\r\n"},
-		{"pass, one above", "pass ", "\r\n", POP3_PASS_LINE_MAX + 1, "-ERR line too long\r\n"},
-		{"password, one below", "USER a\r\nPASS ", "\r\n", 13 + PASSWORD_MAX - 1 + 2,
-		 WELCOME_USER "-ERR [AUTH] wrong user or password\r\n"},
-		{"password, at the limit", "USER a\r\nPASS ", "\r\n", 13 + PASSWORD_MAX + 2,
-		 WELCOME_USER "-ERR [AUTH] wrong user or password\r\n"},
-		{"password, one above", "USER a\r\nPASS ", "\r\n", 13 + PASSWORD_MAX + 3,
-		 WELCOME_USER "-ERR password too long\r\n"},
-	};
-	static char room[9000], events[3000];
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		struct row row = {.name = lines[i].name, .out = bytes_of(lines[i].out)};
+	for (size_t count = POP3_BAD_COMMANDS_LOGGED_IN_MAX - 1;
+	     count <= POP3_BAD_COMMANDS_LOGGED_IN_MAX + 1; count++) {
+		struct row row = {.name = "bad commands after login"};
+		struct buffer in, out, events;
+		bool closed = count >= POP3_BAD_COMMANDS_LOGGED_IN_MAX;
 
-		row.in = long_line(room, lines[i].word, lines[i].octets, lines[i].end);
-		if (strstr(lines[i].out, "[AUTH]") != NULL) {
-			int length = snprintf(events, sizeof(events), "login(a,%.*s)",
-					      (int)row.in.length - 15, row.in.data + 13);
-			row.events = (struct bytes){events, (size_t)length};
-		} else if (strstr(lines[i].out, "good-bye") != NULL) {
-			row.events = BYTES("quit");
-		}
-		run_row_in_all_ways(&row);
+		buffer_init(&in, 4000);
+		buffer_init(&out, 4000);
+		buffer_init(&events, 4000);
+		repeat(&in, LOGIN, 1);
+		repeat(&in, "X\r\n", count);
+		repeat(&out, WELCOME(0, 0), 1);
+		repeat(&out, BAD, POP3_BAD_COMMANDS_LOGGED_IN_MAX - 1);
+		repeat(&out, TOO_MANY, closed);
+		repeat(&events, "login(alice,secret)", 1);
+		repeat(&events, "close", closed);
+		run_long_row(&row, &in, &out, &events);
+		buffer_free(&in);
+		buffer_free(&out);
+		buffer_free(&events);
 	}
 }
 
+/* Appends the answer to LIST or UIDL, and the blocks it is asked for in. */
+static void expect_listing(struct buffer *out, struct buffer *events, uint32_t messages,
+			   uint32_t deleted, bool uidl)
+{
+	buffer_print(out, "+OK %" PRIu32 " messages\r\n", messages - (deleted > 0));
+	for (uint32_t n = 1; n <= messages; n++) {
+		if (n == deleted)
+			continue;
+		if (uidl)
+			buffer_print(out, "%" PRIu32 " u%" PRIu32 "\r\n", n, n);
+		else
+			buffer_print(out, "%" PRIu32 " %" PRIu32 "\r\n", n, 100 + n);
+	}
+	buffer_print(out, ".\r\n");
+	for (uint32_t n = deleted == 1 ? 2 : 1; n <= messages; n += POP3_LISTING_BLOCK) {
+		uint32_t left = messages - n + 1;
+
+		buffer_print(events, "table(%" PRIu32 ",%" PRIu32 ")", n,
+			     left < POP3_LISTING_BLOCK ? left : POP3_LISTING_BLOCK);
+	}
+}
+
+static void test_long_sessions(void **state)
+{
+	static const uint32_t sizes[] = {POP3_LISTING_BLOCK - 1, POP3_LISTING_BLOCK,
+					 POP3_LISTING_BLOCK + 1, 1000, 20000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint32_t n = sizes[i];
+		uint64_t octets = (uint64_t)n * 100 + (uint64_t)n * (n + 1) / 2;
+		struct row row = {.name = "listings of many messages", .messages = n};
+		struct buffer in, out, events;
+
+		buffer_init(&in, 1 << 20);
+		buffer_init(&out, 4 << 20);
+		buffer_init(&events, 1 << 20);
+		repeat(&in, LOGIN "LIST\r\nUIDL\r\nDELE 1\r\nLIST\r\n", 1);
+		repeat(&in, "STAT\r\n", 300);
+		buffer_print(&out, WELCOME_USER "+OK %" PRIu32 " messages (%" PRIu64 " octets)\r\n",
+			     n, octets);
+		repeat(&events, "login(alice,secret)", 1);
+		expect_listing(&out, &events, n, 0, false);
+		expect_listing(&out, &events, n, 0, true);
+		repeat(&out, "+OK marked as deleted\r\n", 1);
+		repeat(&events, "table(1,1)", 1);
+		expect_listing(&out, &events, n, 1, false);
+		for (int k = 0; k < 300; k++)
+			buffer_print(&out, "+OK %" PRIu32 " %" PRIu64 "\r\n", n - 1, octets - 101);
+		if (n <= 1000) {
+			run_long_row(&row, &in, &out, &events);
+		} else {
+			row.in = buffer_bytes(&in);
+			row.out = buffer_bytes(&out);
+			row.events = buffer_bytes(&events);
+			run_row(&row, 0, SIZE_MAX, 1000);
+		}
+		buffer_free(&in);
+		buffer_free(&out);
+		buffer_free(&events);
+	}
+}
+
+static void test_listing_breaks_off(void **state)
+{
+	struct row row = {.name = "listing breaks off",
+			  .messages = POP3_LISTING_BLOCK + 1,
+			  .fault = FAULT_BLOCK,
+			  .in = BYTES(LOGIN "LIST\r\nNOOP\r\n"),
+			  .events = BYTES("login(alice,secret)table(1,64)table(65,1)close")};
+	struct buffer out;
+
+	(void)state;
+	buffer_init(&out, 4000);
+	repeat(&out, WELCOME(65, 8645) "+OK 65 messages\r\n", 1);
+	for (int n = 1; n <= POP3_LISTING_BLOCK; n++)
+		buffer_print(&out, "%d %d\r\n", n, 100 + n);
+	row.out = buffer_bytes(&out);
+	run_row_in_all_ways(&row);
+	buffer_free(&out);
+}
+
+/* ---- what the owner does ---- */
+
+static const struct row plain = {.name = "owner", .messages = 3};
+
+static void test_feed_stops_while_output_waits(void **state)
+{
+	struct dialogue dialogue;
+	size_t fed = 0;
+
+	(void)state;
+	dialogue_begin(&dialogue, &plain, SIZE_MAX);
+	say(&dialogue, BYTES(LOGIN));
+	for (int i = 0; i < 100000; i++)
+		fed += pop3_server_feed(dialogue.server, BYTES("NOOP\r\n"));
+	assert_in_range(pop3_server_output(dialogue.server).length, OUTPUT_OCTETS_MAX / 2,
+			OUTPUT_OCTETS_MAX / 2 + POP3_REPLY_MAX);
+	assert_int_equal(fed / 6, pop3_server_output(dialogue.server).length / 5);
+	send_all(&dialogue);
+	assert_int_equal(pop3_server_feed(dialogue.server, BYTES("NOOP\r\n")), 6);
+	dialogue_end(&dialogue);
+}
+
+static void test_greeting_and_refusal(void **state)
+{
+	struct dialogue dialogue;
+	struct pop3_event event;
+
+	(void)state;
+	dialogue_begin(&dialogue, &plain, SIZE_MAX);
+	pop3_server_greet(dialogue.server, "mail.example.org", "7f3a");
+	test_equal_bytes(pop3_server_output(dialogue.server),
+			 BYTES("+OK mail.example.org POP3 server ready, session 7f3a\r\n"));
+	dialogue_end(&dialogue);
+	dialogue_begin(&dialogue, &plain, SIZE_MAX);
+	pop3_server_refuse(dialogue.server, "[SYS/TEMP]", "too many connections");
+	test_equal_bytes(pop3_server_output(dialogue.server),
+			 BYTES("-ERR [SYS/TEMP] too many connections\r\n"));
+	for (int i = 0; i < 2; i++) {
+		assert_true(pop3_server_next(dialogue.server, &event));
+		assert_int_equal(event.kind, POP3_CLOSE);
+		assert_false(event.quit);
+	}
+	dialogue_end(&dialogue);
+}
+
+/* Ends a session when the event of the last command is open, answers too late. */
+static void test_ended_from_outside(void **state)
+{
+	static const struct {
+		const char *name, *in, *out;
+		bool answer_body;
+	} ends[] = {
+		{"between commands", "", "-ERR [SYS/TEMP] over\r\n", false},
+		{"amid a line", "STA", "-ERR [SYS/TEMP] over\r\n", false},
+		{"an entry is awaited", "LIST 1\r\n", "-ERR [SYS/TEMP] over\r\n", false},
+		{"a listing has not begun", "LIST\r\n", "-ERR [SYS/TEMP] over\r\n", false},
+		{"a body is awaited", "RETR 1\r\n", "-ERR [SYS/TEMP] over\r\n", false},
+		{"amid a body", "RETR 1\r\n", "+OK 9 octets\r\n", true},
+		{"amid the update", "QUIT\r\n", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct dialogue dialogue;
+		struct pop3_event event = {0};
+		bool open;
+
+		test_row(ends[i].name);
+		dialogue_begin(&dialogue, &plain, SIZE_MAX);
+		say(&dialogue, BYTES(LOGIN));
+		pop3_server_feed(dialogue.server, bytes_of(ends[i].in));
+		open = pop3_server_next(dialogue.server, &event);
+		if (ends[i].answer_body)
+			pop3_server_body(dialogue.server, POP3_BODY_FOLLOWS, 9);
+		pop3_server_end(dialogue.server, "[SYS/TEMP]", "over");
+		if (open && event.kind == POP3_TABLE)
+			pop3_server_table(dialogue.server, NULL);
+		if (open && event.kind == POP3_BODY)
+			pop3_server_body_done(dialogue.server, true);
+		if (open && event.kind == POP3_UPDATE_MAILDROP)
+			pop3_server_updated(dialogue.server, true);
+		pop3_server_end(dialogue.server, "[SYS/TEMP]", "over");
+		test_equal_bytes(pop3_server_output(dialogue.server), bytes_of(ends[i].out));
+		test_check(pop3_server_next(dialogue.server, &event) && event.kind == POP3_CLOSE);
+		dialogue_end(&dialogue);
+	}
+}
+
+static void test_end_amid_listing(void **state)
+{
+	static const struct row many = {.name = "end amid a listing", .messages = 1000};
+	struct dialogue dialogue;
+	struct pop3_event event;
+	size_t length;
+
+	(void)state;
+	dialogue_begin(&dialogue, &many, SIZE_MAX);
+	say(&dialogue, BYTES(LOGIN));
+	pop3_server_feed(dialogue.server, BYTES("LIST\r\n"));
+	assert_true(pop3_server_next(dialogue.server, &event));
+	answer_table(&dialogue, &event);
+	length = pop3_server_output(dialogue.server).length;
+	pop3_server_end(dialogue.server, "[SYS/TEMP]", "over");
+	assert_int_equal(pop3_server_output(dialogue.server).length, length);
+	assert_true(pop3_server_next(dialogue.server, &event));
+	assert_int_equal(event.kind, POP3_CLOSE);
+	dialogue_end(&dialogue);
+}
+
+/* ---- memory ---- */
+
+static void test_idle_session_is_small(void **state)
+{
+	struct dialogue dialogue;
+
+	(void)state;
+	assert_in_range(sizeof(struct pop3_server), 1, 400);
+	dialogue_begin(&dialogue, &plain, SIZE_MAX);
+	say(&dialogue, BYTES(LOGIN "LI"));
+	say(&dialogue, BYTES("ST\r\n"));
+	assert_null(dialogue.server->line.held.data);
+	assert_null(dialogue.server->output.data);
+	assert_null(dialogue.server->user.data);
+	assert_null(dialogue.server->argument.data);
+	assert_null(dialogue.server->deleted);
+	dialogue_end(&dialogue);
+}
+
+static void check_well_formed(struct bytes out)
+{
+	if (out.length == 0)
+		return;
+	test_check(out.length >= 2 && out.data[out.length - 2] == '\r');
+	test_check(bytes_start_with(out, BYTES("+OK")) || bytes_start_with(out, BYTES("-ERR")));
+}
+
+/* The n-th allocation fails, for every n of a whole session. */
+static void run_out_of_memory(bool stays_out)
+{
+	static const struct row row = {
+		.name = "out of memory", .messages = 100, .test_commands = true};
+	static const struct bytes pieces[] = {BYTES("US"),
+					      BYTES("ER alice\r\nPA"),
+					      BYTES("SS secret\r\nLI"),
+					      BYTES("ST\r\nUIDL 1\r\nRETR 1\r\nTOP 1 1\r\nDELE "
+						    "1\r\nXTRY a\r\nRSET\r\nDELE 2\r\nCAPA\r\n"),
+					      BYTES("QU"),
+					      BYTES("IT\r\n")};
+	long allocation = 0;
+
+	do {
+		struct dialogue dialogue;
+
+		memory_fail_at(allocation++, stays_out);
+		dialogue_begin(&dialogue, &row, SIZE_MAX);
+		for (size_t i = 0;
+		     dialogue.server != NULL && i < sizeof(pieces) / sizeof(pieces[0]); i++)
+			say(&dialogue, pieces[i]);
+		memory_left = -1;
+		check_well_formed(buffer_bytes(&dialogue.out));
+		if (!memory_ran_out)
+			test_check(dialogue.closed);
+		dialogue_end(&dialogue);
+	} while (memory_ran_out);
+	assert_in_range(allocation, 15, 1000);
+}
+
+static void test_out_of_memory(void **state)
+{
+	(void)state;
+	test_row("one allocation fails");
+	run_out_of_memory(false);
+	test_row("all allocations from one on fail");
+	run_out_of_memory(true);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_rows),
-	cmocka_unit_test(test_line_limits),
+	cmocka_unit_test(test_bad_commands_after_login),
+	cmocka_unit_test(test_long_sessions),
+	cmocka_unit_test(test_listing_breaks_off),
+	cmocka_unit_test(test_feed_stops_while_output_waits),
+	cmocka_unit_test(test_greeting_and_refusal),
+	cmocka_unit_test(test_ended_from_outside),
+	cmocka_unit_test(test_end_amid_listing),
+	cmocka_unit_test(test_idle_session_is_small),
+	cmocka_unit_test(test_out_of_memory),
 };
 TEST_MAIN(tests)

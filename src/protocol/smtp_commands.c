@@ -5,7 +5,7 @@
  * handler is called; the answer to EHLO and LHLO, the parameters of MAIL and HELP are derived from
  * the same rows, so that what is announced and what is done cannot differ.
  *
- * To add a command or an extension: a row and a handler here, rows in smtp_server_test.c.
+ * To add a command or an extension: a row and a handler here, rows in smtp_commands_test.c.
  */
 #include "protocol/smtp_server_private.h"
 
