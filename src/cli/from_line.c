@@ -154,8 +154,9 @@ struct from_line from_line_parse(struct bytes line)
 		if (!from.dated)
 			first++;
 	}
-	if (!from.dated && words.count > 0 && memchr(words.list[0].data, '@', words.list[0].length))
-		first = 1; /* no date, but an address */
+	if (!from.dated) /* then only an address is taken for a sender */
+		first = words.count > 0 &&
+			memchr(words.list[0].data, '@', words.list[0].length) != NULL;
 	from.sender = take_sender(&words, first);
 	return from;
 }
