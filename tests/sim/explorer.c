@@ -52,7 +52,7 @@ static bool seen_add(struct explorer_seen *seen, uint64_t key)
 
 void explorer_book_init(struct explorer_book *book, const struct explorer_settings *settings)
 {
-	*book = (struct explorer_book){.settings = *settings};
+	*book = (struct explorer_book){.settings = *settings, .failures_max = 8};
 	book->seen = sim_allocate(sizeof(*book->seen));
 }
 
@@ -243,7 +243,7 @@ static bool stopped(const struct explorer *explorer)
 {
 	const struct explorer_fault *fault = &explorer->fault;
 
-	return explorer->book->failures >= EXPLORER_FAILURES_MAX || explorer->faults_only ||
+	return explorer->book->failures >= explorer->book->failures_max || explorer->faults_only ||
 	       (fault->point != 0 && !fault->fired);
 }
 

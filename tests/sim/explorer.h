@@ -57,6 +57,7 @@ struct explorer_book {
 	struct table table;
 	struct explorer_seen *seen;
 	uint64_t states, distinct, failures;
+	uint64_t failures_max; /* beyond it, runs only go to their end */
 	bool replaying;
 	struct explorer_step replay[EXPLORER_DEPTH_MAX];
 	char run[64]; /* names the run, in paths */
@@ -85,8 +86,6 @@ struct explorer {
 	uint64_t last_counts[TABLE_LOSSES];
 	unsigned char calls[EXPLORER_POINTS_MAX]; /* by point: the call + 1, or 0 */
 };
-
-#define EXPLORER_FAILURES_MAX 8 /* after so many it only runs to the end */
 
 void explorer_book_init(struct explorer_book *book, const struct explorer_settings *settings);
 void explorer_book_free(struct explorer_book *book);

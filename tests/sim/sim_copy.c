@@ -79,7 +79,7 @@ void sim_disk_free(struct sim_disk *disk)
 {
 	if (disk == NULL)
 		return;
-	assert(disk->open_handles == 0);
+	assert(disk->handles == NULL);
 	free(disk->top_handle);
 	while (disk->pending != NULL) {
 		struct sim_change *change = disk->pending;
@@ -216,6 +216,15 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t octets, int errno_whe
 {
 	disk->capacity = octets;
 	disk->errno_when_full = errno_when_full;
+}
+
+size_t sim_disk_handles(const struct sim_disk *disk)
+{
+	size_t count = 0;
+
+	for (const struct sim_file *file = disk->handles; file != NULL; file = file->next)
+		count++;
+	return count;
 }
 
 uint64_t sim_disk_operations(const struct sim_disk *disk)

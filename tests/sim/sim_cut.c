@@ -162,16 +162,21 @@ static void decide(struct cutter *cutter, uint64_t number)
 	}
 }
 
-/* Octets as they may stand in a block that belonged to another file before. */
+/* Pieces of what stands in other blocks, shorter than any record (sim_disk.h). */
 static void fill_with_garbage(struct cutter *cutter, char *out, size_t length)
 {
 	const struct sim_inode *other = cutter->disk->inodes;
 
 	for (uint64_t skip = draw(cutter, 6); other->next != NULL && skip > 0; skip--)
 		other = other->next;
-	for (size_t i = 0; i < length; i++)
-		out[i] = other->stable.size > 0 ? view_data(&other->stable)[i % other->stable.size]
-						: (char)draw(cutter, 256);
+	uint64_t from = draw(cutter, other->stable.size);
+
+	for (size_t i = 0; i < length; i++) {
+		if (i % SIM_FRAGMENT_OCTETS == 0)
+			from = draw(cutter, other->stable.size);
+		out[i] = from < other->stable.size ? view_data(&other->stable)[from++]
+						   : (char)draw(cutter, 256);
+	}
 }
 
 /* One sector of a damaged write. Beyond the old size there is nothing old: zeroes or garbage. */

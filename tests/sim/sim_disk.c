@@ -79,7 +79,11 @@ static struct file *open_inode(struct sim_disk *disk, struct sim_inode *inode, u
 	file->flags = flags;
 	memcpy(file->path, path, strlen(path) + 1);
 	inode->handles++;
-	disk->open_handles++;
+	file->next = disk->handles;
+	file->link = &disk->handles;
+	if (file->next != NULL)
+		file->next->link = &file->next;
+	disk->handles = file;
 	return &file->base;
 }
 
@@ -126,7 +130,9 @@ static void sim_close(struct file *file)
 	if (inode->lock_holder == file)
 		inode->lock_holder = NULL;
 	inode->handles--;
-	disk_of(file)->open_handles--;
+	*handle_of(file)->link = handle_of(file)->next;
+	if (handle_of(file)->next != NULL)
+		handle_of(file)->next->link = handle_of(file)->link;
 	free(file);
 }
 
@@ -282,12 +288,20 @@ static int sim_sync(struct file *file)
 	struct sim_inode *inode = handle_of(file)->inode;
 	int verdict = begin_file(file, SIM_SYNC);
 
-	if (verdict < 0 && verdict != -EINTR && !disk_of(file)->power_off)
+	if (verdict < 0 && verdict != -EINTR && !disk_of(file)->power_off && !inode->directory)
 		sim_inode_orphan(disk_of(file), inode);
 	if (verdict < 0)
 		return verdict;
 	sim_inode_sync(disk_of(file), inode);
 	return 0;
+}
+
+/* What is open keeps being named by where it lies now. */
+static void rename_handles(struct sim_disk *disk, const struct sim_inode *inode, const char *path)
+{
+	for (struct sim_file *file = disk->handles; file != NULL; file = file->next)
+		if (file->inode == inode)
+			memcpy(file->path, path, strlen(path) + 1);
 }
 
 static int sim_rename(struct file *from_directory, const char *from, struct file *to_directory,
@@ -305,8 +319,10 @@ static int sim_rename(struct file *from_directory, const char *from, struct file
 		return -ENOENT;
 	if (new.found != NULL &&new.found->directory)
 		return -EISDIR;
-	if (new.found != old.found)
-		sim_path_move(disk, &old, &new);
+	if (new.found == old.found)
+		return 0;
+	sim_path_move(disk, &old, &new);
+	rename_handles(disk, old.found, new.text);
 	return 0;
 }
 
@@ -437,9 +453,17 @@ struct file *sim_disk_top(struct sim_disk *disk)
 {
 	if (disk->top_handle == NULL) {
 		disk->top_handle = open_inode(disk, disk->top, FILE_DIRECTORY, "");
-		disk->open_handles--;
+		disk->handles = disk->handles->next;
+		if (disk->handles != NULL)
+			disk->handles->link = &disk->handles;
 	}
 	return disk->top_handle;
+}
+
+void sim_disk_end_process(struct sim_disk *disk)
+{
+	while (disk->handles != NULL)
+		sim_close(&disk->handles->base);
 }
 
 struct sim_disk *sim_disk_new(uint64_t seed)

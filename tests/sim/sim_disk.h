@@ -13,14 +13,16 @@
  *     whatever was written before or after it, in the same file or another;
  *   - a write may be torn: only a beginning, an end, or some of its 512 octet sectors reach the
  *     disk; what lies past the old stable length may also be zeroes (the length grew, the data did
- *     not come) or garbage (octets of another file's blocks). What was stable before and is
- *     overwritten holds old or new octets by whole sectors, never garbage;
+ *     not come) or garbage (pieces of other blocks, up to 48 octets in a row: a stale copy of a
+ *     whole record cannot be told from a record, and none of the three shows stale blocks). What
+ *     was stable before and is overwritten holds old or new octets by whole sectors;
  *   - the names of one directory: journals apply them in order, so a first part of them survives
  *     (SIM_LOSS_SUBSET). SIM_LOSS_NAMES is stricter than any of the three file systems: any subset
  *     survives. A rename within one directory is old or new, never neither and never both; between
  *     two directories each of them is its own change;
- *   - a failed sync proves nothing: what it should have made stable stays pending, and no later
- *     sync makes it so (Linux marks the pages clean and reports the error once).
+ *   - a failed sync proves nothing: what it should have made stable stays pending, and of a file no
+ *     later sync makes it so (Linux marks the pages clean and reports the error once); names are
+ *     in the journal, which either takes them at a later sync or takes nothing any more.
  * The end of a process loses nothing but locks, handles and files without a name: sim_disk_copy().
  *
  * Everything follows from the seed. The simulator must not know what is stored on it; the role of a
@@ -65,7 +67,8 @@ struct sim_operation {
 };
 
 /* What the hook wants: 0 lets the call happen; a negative errno makes it fail (a write leaves its
- * first half behind, a sync leaves its changes pending for ever, all others do nothing). */
+ * first half behind, a sync leaves its changes pending, those of a file for ever, all others do
+ * nothing). */
 #define SIM_PASS      0
 #define SIM_SHORT     1 /* a read or write of one octet or more, but not all of it */
 #define SIM_POWER_OFF 2 /* from this call on nothing happens any more: -EIO for ever */
@@ -98,6 +101,11 @@ void sim_disk_free(struct sim_disk *disk); /* NULL is allowed; no handle may be 
 /* The top directory, as file_open_root() gives it on the kernel's disk. */
 struct file *sim_disk_top(struct sim_disk *disk);
 struct disk *sim_disk_base(struct sim_disk *disk);
+
+size_t sim_disk_handles(const struct sim_disk *disk); /* open ones, but for the top's */
+
+/* The process ends: every handle but the top's is closed. */
+void sim_disk_end_process(struct sim_disk *disk);
 
 /* The hook is called before each call that is counted; NULL takes it away. */
 void sim_disk_set_hook(struct sim_disk *disk, sim_hook *hook, void *context);

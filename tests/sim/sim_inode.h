@@ -7,9 +7,10 @@
 
 #include "sim_disk.h"
 
-#define SIM_SECTOR_OCTETS 512
-#define SIM_NAME_MAX      255
-#define SIM_PATH_MAX      1023
+#define SIM_SECTOR_OCTETS   512
+#define SIM_FRAGMENT_OCTETS 48
+#define SIM_NAME_MAX        255
+#define SIM_PATH_MAX        1023
 
 struct sim_name {
 	char *name;
@@ -76,13 +77,14 @@ struct sim_disk {
 	bool power_off;
 	sim_hook *hook;
 	void *hook_context;
-	size_t open_handles;
+	struct sim_file *handles; /* all but the top's */
 };
 
 struct sim_file {
 	struct file base;
 	struct sim_inode *inode;
 	unsigned flags;
+	struct sim_file *next, **link;
 	char path[SIM_PATH_MAX + 1];
 };
 

@@ -1,0 +1,306 @@
+/*
+ * crash_test: the store over the simulated disk: every scenario, every file call, every loss, every
+ * failure. Exits with 1 when an invariant was broken or a cell of the table was not visited.
+ *
+ *   crash_test [--seed N] [--states N] [--only SCENARIO] [--table FILE] [--markdown FILE]
+ *   crash_test --replay SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "scenarios.h"
+#include "sim_inode.h"
+
+struct options {
+	struct explorer_settings settings;
+	const char *only, *table, *markdown, *replay;
+	unsigned fault_every; /* of all faults, which are tried */
+};
+
+static uint64_t expectations(void *context, bool power_cut)
+{
+	const struct world *world = context;
+
+	return sim_mix(model_digest(&world->model, power_cut),
+		       world->full * 2u + world->reserve + world->level * 4u);
+}
+
+static struct world branch_of(const struct world *parent, bool power_cut)
+{
+	struct world world = {
+		.model = parent->model,
+		.full = parent->full,
+		.reserve = parent->reserve,
+		.started = power_cut,
+		.killed = !power_cut || parent->killed,
+		.level = parent->level,
+	};
+
+	if (power_cut)
+		model_cut(&world.model);
+	return world;
+}
+
+/* Once more with the power cut and everything lost that was not synced by then. */
+static void look_after_cut(struct world *world)
+{
+	struct sim_disk *disk = sim_disk_cut(world->disk, (struct sim_loss){SIM_LOSS_ALL, 0});
+	struct world after = branch_of(world, true);
+
+	world_start(&after, disk);
+	for (size_t drop = 0; drop < after.model.drops_count; drop++)
+		world_look(&after, drop);
+	world_stop(&after);
+	if (after.problem[0] != '\0')
+		world_problem(world, "after another power cut: %.300s", after.problem);
+	sim_disk_free(disk);
+}
+
+static bool check(void *context, struct sim_disk *disk, bool power_cut, struct explorer *inner,
+		  char text_out[EXPLORER_TEXT_OCTETS])
+{
+	const struct world *parent = context;
+	struct world world = branch_of(parent, power_cut);
+
+	world.explorer = inner;
+	if (inner != NULL)
+		inner->context = &world;
+	world_start(&world, disk);
+	world_recover(&world);
+	world_stop(&world);
+	world.explorer = NULL;
+	if (inner != NULL && inner->faults_only) {
+		world_start(&world, disk);
+		world_recover(&world);
+		world_stop(&world);
+	}
+	look_after_cut(&world);
+	sim_disk_free(disk);
+	snprintf(text_out, EXPLORER_TEXT_OCTETS, "%s", world.problem);
+	return world.problem[0] == '\0';
+}
+
+static const struct subject subject = {expectations, check, world_role};
+
+/* Runs a scenario, with one fault or none. */
+static void run(struct explorer_book *book, const struct scenario *scenario,
+		struct explorer_fault fault, struct explorer *explorer)
+{
+	struct sim_disk *disk = sim_disk_new(book->settings.seed);
+	struct world world = {.reserve = scenario->reserve,
+			      .model = {.drops_count = scenario->drops}};
+
+	snprintf(book->run, sizeof(book->run), "%s", scenario->name);
+	if (fault.point != 0)
+		snprintf(book->run, sizeof(book->run), "%s+%llu.%s", scenario->name,
+			 (unsigned long long)fault.point, table_column_name(fault.column));
+	*explorer = (struct explorer){.book = book,
+				      .subject = &subject,
+				      .context = &world,
+				      .light = fault.point != 0,
+				      .fault = fault,
+				      .operation = "before"};
+	random_set_for_tests(sim_mix(book->settings.seed, 1) | 1);
+	world_start(&world, disk);
+	scenario->before(&world);
+	world_stop(&world);
+	sim_disk_settle(disk);
+	if (scenario->reboot) {
+		struct sim_disk *before = disk;
+
+		disk = sim_disk_cut(before, (struct sim_loss){SIM_LOSS_NONE, 0});
+		sim_disk_free(before);
+	}
+	world.explorer = explorer;
+	world_start(&world, disk);
+	scenario->body(&world);
+	world_stop(&world);
+	if (world.problem[0] != '\0')
+		explorer_fail(explorer, world.problem);
+	sim_disk_free(disk);
+}
+
+static void run_all_faults(struct explorer_book *book, const struct scenario *scenario,
+			   const struct explorer *sound, unsigned every)
+{
+	static struct explorer explorer;
+	uint64_t number = 0;
+
+	for (uint64_t point = 1; point <= sound->point; point++)
+		for (enum table_column column = TABLE_LOSSES; column < TABLE_COLUMNS; column++) {
+			if (!explorer_can_fail(sound, point, column) || number++ % every != 0 ||
+			    book->failures >= book->failures_max)
+				continue;
+			run(book, scenario,
+			    (struct explorer_fault){.point = point, .column = column}, &explorer);
+		}
+}
+
+static void run_scenario(struct explorer_book *book, const struct scenario *scenario,
+			 const struct options *options)
+{
+	static struct explorer sound;
+	uint64_t states = book->states, distinct = book->distinct;
+
+	book->failures_max = book->failures + 4;
+	run(book, scenario, (struct explorer_fault){0}, &sound);
+	run_all_faults(book, scenario, &sound, options->fault_every);
+	printf("%-22s %5llu points %9llu states %9llu distinct\n", scenario->name,
+	       (unsigned long long)sound.point, (unsigned long long)(book->states - states),
+	       (unsigned long long)(book->distinct - distinct));
+	fflush(stdout);
+}
+
+static const struct scenario *find_scenario(const char *name, size_t length)
+{
+	for (size_t i = 0; i < scenarios_count; i++)
+		if (strlen(scenarios[i].name) == length &&
+		    strncmp(scenarios[i].name, name, length) == 0)
+			return &scenarios[i];
+	return NULL;
+}
+
+static int replay(struct explorer_book *book, const char *text)
+{
+	static struct explorer explorer;
+	const struct scenario *scenario = find_scenario(text, strcspn(text, "+/"));
+	const char *path = strchr(text, '/'), *plus = strchr(text, '+');
+	struct explorer_fault fault = {0};
+
+	if (scenario == NULL || (path != NULL && !explorer_parse_path(path + 1, book->replay))) {
+		fprintf(stderr, "crash_test: \"%s\" is no such path\n", text);
+		return 64;
+	}
+	if (plus != NULL)
+		fault.point = strtoull(plus + 1, NULL, 10);
+	for (enum table_column column = 0; plus != NULL && column < TABLE_COLUMNS; column++) {
+		const char *name = table_column_name(column), *dot = strchr(plus, '.');
+
+		if (dot != NULL && strncmp(dot + 1, name, strlen(name)) == 0)
+			fault.column = column;
+	}
+	book->replaying = true;
+	run(book, scenario, fault, &explorer);
+	printf("crash: replayed %s: %s\n", text, book->failures > 0 ? "failed" : "passed");
+	return book->failures > 0;
+}
+
+static int write_table(const struct explorer_book *book, enum table_format format, const char *path)
+{
+	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+
+	if (out == NULL) {
+		perror(path);
+		return 1;
+	}
+	table_print(&book->table, format, out);
+	if (out == stdout)
+		return fflush(out) != 0;
+	return fclose(out) != 0;
+}
+
+static int run_everything(struct explorer_book *book, const struct options *options)
+{
+	size_t holes = 0;
+	int failed = 0;
+
+	for (size_t i = 0; i < scenarios_count; i++)
+		if (options->only == NULL || strcmp(options->only, scenarios[i].name) == 0)
+			run_scenario(book, &scenarios[i], options);
+	if (options->table != NULL)
+		failed |= write_table(book, TABLE_TABS, options->table);
+	if (options->markdown != NULL)
+		failed |= write_table(book, TABLE_MARKDOWN, options->markdown);
+	else if (options->only == NULL)
+		table_print(&book->table, TABLE_TEXT, stdout);
+	if (options->only == NULL && options->fault_every == 1 && book->failures == 0)
+		holes = table_holes(&book->table, stdout);
+	printf("crash: %zu scenarios, %zu rows, %llu states (%llu different), %llu failures, "
+	       "%zu holes\n",
+	       scenarios_count, book->table.count, (unsigned long long)book->states,
+	       (unsigned long long)book->distinct, (unsigned long long)book->failures, holes);
+	return failed || book->failures > 0 || holes > 0 || book->distinct == 0;
+}
+
+static bool parse_options(int count, char **arguments, struct options *options)
+{
+	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+					      {"states", required_argument, NULL, 'n'},
+					      {"only", required_argument, NULL, 'o'},
+					      {"table", required_argument, NULL, 't'},
+					      {"markdown", required_argument, NULL, 'm'},
+					      {"replay", required_argument, NULL, 'r'},
+					      {"quick", no_argument, NULL, 'q'},
+					      {"verbose", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
+	unsigned states = 1;
+	int letter;
+
+	while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) {
+		switch (letter) {
+		case 's':
+			options->settings.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'n':
+			states = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			options->only = optarg;
+			break;
+		case 't':
+			options->table = optarg;
+			break;
+		case 'm':
+			options->markdown = optarg;
+			break;
+		case 'r':
+			options->replay = optarg;
+			break;
+		case 'q':
+			options->fault_every = 7;
+			options->settings.inner_each *= 4;
+			options->settings.fault_each = 0;
+			break;
+		case 'v':
+			options->settings.verbose = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	options->settings.samples *= states;
+	options->settings.damages *= states;
+	return optind == count && states > 0;
+}
+
+int main(int count, char **arguments)
+{
+	struct explorer_book book;
+	struct options options = {
+		.settings = {.seed = 1,
+			     .samples = 64,
+			     .damages = 12,
+			     .inner_each = 16,
+			     .fault_each = 16,
+			     .subsets_max = SIM_SUBSETS_ALL},
+		.fault_every = 1,
+	};
+
+	if (!parse_options(count, arguments, &options)) {
+		fprintf(stderr, "usage: crash_test [--seed N] [--states N] [--only SCENARIO] "
+				"[--quick] [--verbose] [--table FILE] [--markdown FILE] "
+				"[--replay PATH]\n");
+		return 64;
+	}
+	model_make_messages();
+	explorer_book_init(&book, &options.settings);
+	int status = options.replay != NULL ? replay(&book, options.replay)
+					    : run_everything(&book, &options);
+
+	explorer_book_free(&book);
+	model_free_messages();
+	return status;
+}
