@@ -78,16 +78,18 @@ void pop3_login_answered(struct pop3_session *session, const union message *answ
 {
 	struct pop3_login_state *login = session->login;
 
-	if (!answer) {
-		login->outcome = login->stage == LOGIN_CONTESTING ? CONTEST_UNKNOWN
-								  : ERROR_TEMPORARY;
-	} else if (answer->header.type == MESSAGE_LOGGED_IN) {
-		login->outcome = answer->logged_in.outcome;
-		login->place = answer->logged_in.place;
-		memcpy(login->account, answer->logged_in.account, sizeof(login->account));
-	} else {
+	bool contesting = login->stage == LOGIN_CONTESTING;
+
+	login->outcome = contesting ? (uint32_t)CONTEST_UNKNOWN : (uint32_t)ERROR_TEMPORARY;
+	if (!answer)
+		return;
+	if (contesting && answer->header.type == MESSAGE_CONTESTED)
 		login->outcome = answer->contested.outcome;
-	}
+	if (contesting || answer->header.type != MESSAGE_LOGGED_IN)
+		return;
+	login->outcome = answer->logged_in.outcome;
+	login->place = answer->logged_in.place;
+	memcpy(login->account, answer->logged_in.account, sizeof(login->account));
 }
 
 /* ---- the maildrop ---- */

@@ -54,7 +54,7 @@ struct worker {
 	uint32_t number;
 	uid_t owner_uid;
 	bool allow_plaintext;
-	bool has_tickets, serving;
+	bool has_tickets;
 	bool draining; /* no new connections; the process ends with its last one */
 	bool at_once;  /* and the sessions end with the answer under way */
 
@@ -87,7 +87,14 @@ void worker_remove(struct worker *worker, uint32_t slot);
 /* To auth; false when it is gone. */
 bool worker_tell(struct worker *worker, const void *message);
 
-int worker_run(int descriptor, const struct message_configure *configure, const int *descriptors,
-	       size_t descriptor_count);
+/* The worker's life: from its first message, which was read by child.c. An exit code. */
+int worker_run(int descriptor, const struct message_configure *configure, const int *descriptors);
+
+/* ---- listeners (listener.c) ---- */
+
+/* Takes over a listening socket; it is not accepted from yet. False when there are too many. */
+bool listener_add(struct worker *worker, enum listener_kind kind, int descriptor);
+bool listener_start_all(struct worker *worker);
+void listener_close_all(struct worker *worker);
 
 #endif

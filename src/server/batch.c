@@ -1,0 +1,190 @@
+/*
+ * batch: prepares all deliveries of a message, then finishes all.
+ *
+ * The order of accounts is the same for everybody, so two messages to the same maildrops cannot
+ * hold each other up for ever.
+ */
+#include "server/batch.h"
+
+#include <string.h>
+
+/* ---- outcomes ---- */
+
+static enum error_code outcome_of(enum store_result result, const struct error *error)
+{
+	switch (result) {
+	case STORE_OK:
+		return ERROR_NONE;
+	case STORE_FULL:
+		return ERROR_FULL;
+	case STORE_IO:
+		return error->code != ERROR_NONE ? error->code : ERROR_IO;
+	default: /* held, moved, or not known: the sender keeps it and tries again */
+		return ERROR_TEMPORARY;
+	}
+}
+
+static void settle(struct batch_recipient *recipient, enum error_code outcome)
+{
+	recipient->done = true;
+	recipient->outcome = outcome;
+}
+
+static void fail_all(struct batch *batch, enum error_code outcome, const struct error *error)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->recipients[i].done && batch->recipients[i].outcome != ERROR_NONE)
+			continue;
+		settle(&batch->recipients[i], outcome);
+		batch->recipients[i].error = *error;
+	}
+}
+
+/* ---- order ---- */
+
+/* Fills `order` with the recipients to be tried, one for each account, ascending; marks the others
+ * of an account as copies. */
+static size_t sort(struct batch *batch, struct batch_recipient **order)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct batch_recipient *recipient = &batch->recipients[i];
+		size_t at = count;
+
+		recipient->copy = false;
+		if (recipient->done)
+			continue;
+		while (at > 0 && order[at - 1]->place.account > recipient->place.account)
+			at--;
+		if (at > 0 && order[at - 1]->place.account == recipient->place.account) {
+			recipient->copy = true;
+			continue;
+		}
+		memmove(order + at + 1, order + at, (count - at) * sizeof(*order));
+		order[at] = recipient;
+		count++;
+	}
+	return count;
+}
+
+static void settle_copies(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct batch_recipient *copy = &batch->recipients[i];
+
+		for (size_t j = 0; copy->copy && !copy->done && j < batch->count; j++) {
+			const struct batch_recipient *original = &batch->recipients[j];
+
+			if (original->copy || original->place.account != copy->place.account)
+				continue;
+			settle(copy, original->outcome);
+			copy->error = original->error;
+			memcpy(copy->uid, original->uid, sizeof(copy->uid));
+		}
+	}
+}
+
+/* ---- preparing ---- */
+
+static enum store_result prepare(struct batch *batch, struct batch_recipient *recipient)
+{
+	struct delivery_request request = {.draft = batch->draft,
+					   .sender = batch->trace.sender,
+					   .received_unix_seconds = batch->received_unix_seconds};
+	struct buffer headers;
+	enum store_result result = STORE_UNKNOWN;
+
+	buffer_init(&headers, TRACE_OCTETS_MAX);
+	batch->trace.recipient = bytes_of(recipient->account);
+	if (trace_print(&batch->trace, &headers)) {
+		request.headers = buffer_bytes(&headers);
+		result = delivery_prepare(batch->root, &recipient->place, &request, 1,
+					  &recipient->delivery, &recipient->error);
+	} else {
+		error_set(&recipient->error, ERROR_TEMPORARY, "out of memory");
+	}
+	buffer_free(&headers);
+	if (result == STORE_OK)
+		(void)bytes_to_string(delivery_uid(recipient->delivery, 0), recipient->uid,
+				      sizeof(recipient->uid));
+	return result;
+}
+
+/* BATCH_DONE: go on with the next one. */
+static enum batch_result prepare_one(struct batch *batch, struct batch_recipient *recipient)
+{
+	enum store_result result = prepare(batch, recipient);
+
+	if (result == STORE_OK)
+		return BATCH_DONE;
+	if (result == STORE_AGAIN && !batch->last_try)
+		return BATCH_AGAIN;
+	if (result == STORE_CHANGED && !batch->last_try) {
+		recipient->changed = true;
+		return BATCH_CHANGED;
+	}
+	settle(recipient, outcome_of(result, &recipient->error));
+	return BATCH_DONE;
+}
+
+/* ---- finishing ---- */
+
+/* What could not be taken back may stay: tried again, it would be there twice. */
+static void take_back(struct batch_recipient *recipient)
+{
+	enum store_result result;
+
+	if (!recipient->delivery)
+		return;
+	result = delivery_finish(recipient->delivery, false, &recipient->error);
+	recipient->delivery = NULL;
+	if (result != STORE_OK)
+		settle(recipient, ERROR_TEMPORARY);
+}
+
+static void commit(struct batch_recipient *recipient)
+{
+	if (recipient->done)
+		return;
+	settle(recipient, outcome_of(delivery_finish(recipient->delivery, true, &recipient->error),
+				     &recipient->error));
+	recipient->delivery = NULL;
+}
+
+static const struct batch_recipient *first_failed(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->recipients[i].done && batch->recipients[i].outcome != ERROR_NONE)
+			return &batch->recipients[i];
+	return NULL;
+}
+
+enum batch_result batch_deliver(struct batch *batch)
+{
+	struct batch_recipient *order[SMTP_RECIPIENTS_MAX];
+	struct error error = {0};
+	enum batch_result result = BATCH_DONE;
+	const struct batch_recipient *failed;
+	size_t count;
+
+	if (!batch->sealed && draft_seal(batch->draft, &error) != ERROR_NONE) {
+		fail_all(batch, error.code, &error);
+		return BATCH_DONE;
+	}
+	batch->sealed = true;
+	count = sort(batch, order);
+	for (size_t i = 0; i < count && result == BATCH_DONE; i++)
+		result = prepare_one(batch, order[i]);
+	failed = batch->all_or_nothing ? first_failed(batch) : NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (result != BATCH_DONE || failed)
+			take_back(order[i]);
+		else
+			commit(order[i]);
+	}
+	if (failed)
+		fail_all(batch, failed->outcome, &failed->error);
+	settle_copies(batch);
+	return result;
+}
