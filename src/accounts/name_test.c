@@ -1,3 +1,6 @@
+/*
+ * Names from outside, their normal form or refusal, and the paths made of them.
+ */
 #include "accounts/directory.h"
 #include "base/test.h"
 

@@ -1,3 +1,6 @@
+/*
+ * Verifiers of ours and of others, passwords of all octets, and what the cache may remember.
+ */
 #include "accounts/secret.h"
 #include "base/test.h"
 

@@ -1,3 +1,7 @@
+/*
+ * The account database: lookups, changes, transactions beside other writers, and files that are
+ * missing, foreign, open to others or in the wrong place.
+ */
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -14,8 +14,8 @@
 
 #include "accounts/secret.h"
 #include "cli/home.h"
-#include "cli/input.h"
 #include "cli/option.h"
+#include "cli/password.h"
 #include "store/store.h"
 
 #define PASSWORD_FILE_ROW(target)                                                                  \
@@ -45,7 +45,7 @@ static enum error_code read_verifier(struct buffer *password, const char *accoun
 	enum error_code code = ERROR_NONE;
 
 	if (password->length == 0)
-		code = input_password(NULL, account, password, error);
+		code = password_read(NULL, account, password, error);
 	if (code == ERROR_NONE)
 		code = secret_hash(buffer_bytes(password), verifier_out, error);
 	return code;
@@ -68,7 +68,7 @@ static void password_free(struct buffer *password)
 static enum error_code read_early(const char *file, struct buffer *password, struct error *error)
 {
 	password_init(password);
-	return file ? input_password(file, "", password, error) : ERROR_NONE;
+	return file ? password_read(file, "", password, error) : ERROR_NONE;
 }
 
 /* ---- add ---- */

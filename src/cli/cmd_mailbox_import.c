@@ -6,11 +6,8 @@
  * storage, in the order of the source. Messages go in batches, each all or nothing, because a batch
  * costs one sync; batches are bounded in messages and octets.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -20,13 +17,13 @@
 #include "cli/cmd_mailbox.h"
 #include "cli/input.h"
 #include "cli/mail_reader.h"
+#include "cli/maildir_names.h"
 #include "cli/option.h"
 #include "cli/progress.h"
 #include "store/draft.h"
 
-#define BATCH_MESSAGES    256
-#define BATCH_OCTETS      (8ULL * 1024 * 1024)
-#define MAILDIR_NAMES_MAX (16 * 1000 * 1000)
+#define BATCH_MESSAGES 256
+#define BATCH_OCTETS   (8ULL * 1024 * 1024)
 
 struct entry {
 	struct draft *draft;
@@ -163,76 +160,14 @@ static enum error_code import_open_file(struct import *import, int descriptor,
 	return code;
 }
 
-/* ---- a Maildir ---- */
-
-struct maildir {
-	int folders[2]; /* cur, new */
-	struct name {
-		char *text;
-		int folder;
-	} * names;
-	size_t count, capacity;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct name *first = a, *second = b;
-
-	return strcmp(first->text, second->text);
-}
-
-static bool maildir_add(struct maildir *maildir, const char *text, int folder)
-{
-	if (maildir->count == MAILDIR_NAMES_MAX)
-		return false;
-	if (maildir->count == maildir->capacity) {
-		size_t capacity = maildir->capacity ? maildir->capacity * 2 : 256;
-		struct name *grown =
-			reallocarray(maildir->names, capacity, sizeof(*maildir->names));
-
-		if (!grown)
-			return false;
-		maildir->names = grown;
-		maildir->capacity = capacity;
-	}
-	maildir->names[maildir->count] = (struct name){strdup(text), folder};
-	return maildir->names[maildir->count++].text != NULL;
-}
-
-static enum error_code maildir_list(struct maildir *maildir, int folder, struct error *error)
-{
-	int copy = fcntl(maildir->folders[folder], F_DUPFD_CLOEXEC, 3);
-	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-	const struct dirent *item;
-	bool kept = true;
-
-	if (!list) {
-		if (copy >= 0)
-			close(copy);
-		return error_set_errno(error, -errno, "reading the Maildir");
-	}
-	errno = 0;
-	while (kept && (item = readdir(list)) != NULL) {
-		if (item->d_name[0] != '.') /* such names are no messages in a Maildir */
-			kept = maildir_add(maildir, item->d_name, folder);
-		errno = 0;
-	}
-	closedir(list);
-	if (!kept)
-		return error_set(error, ERROR_TEMPORARY, "no memory for so many messages");
-	return ERROR_NONE;
-}
-
 static enum error_code import_name(struct import *import, const struct maildir *maildir,
-				   const struct name *name, struct error *error)
+				   const struct maildir_name *name, struct error *error)
 {
-	int descriptor = openat(maildir->folders[name->folder], name->text,
-				O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	struct stat status;
+	int descriptor = input_open_below(maildir->folders[name->folder], name->text);
 	enum error_code code;
 	char room[120];
 
-	if (descriptor < 0 || fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+	if (descriptor < 0)
 		code = error_set(error, ERROR_NO_INPUT, "it is not a file that can be read");
 	else
 		code = import_open_file(import, descriptor, MAIL_MESSAGE, error);
@@ -244,47 +179,16 @@ static enum error_code import_name(struct import *import, const struct maildir *
 	return code;
 }
 
-static enum error_code import_maildir(struct import *import, struct maildir *maildir,
-				      struct error *error)
+static enum error_code import_maildir(struct import *import, int folder, struct error *error)
 {
-	enum error_code code = maildir_list(maildir, 0, error);
+	struct maildir maildir;
+	enum error_code code = maildir_open(folder, &maildir, error);
 
-	if (code == ERROR_NONE)
-		code = maildir_list(maildir, 1, error);
-	if (code != ERROR_NONE)
-		return code;
-	if (maildir->count > 0)
-		qsort(maildir->names, maildir->count, sizeof(*maildir->names), compare_names);
-	import->progress.total = maildir->count;
-	for (size_t i = 0; i < maildir->count && code == ERROR_NONE; i++)
-		code = import_name(import, maildir, &maildir->names[i], error);
+	import->progress.total = maildir.count;
+	for (size_t i = 0; i < maildir.count && code == ERROR_NONE; i++)
+		code = import_name(import, &maildir, &maildir.names[i], error);
+	maildir_close(&maildir);
 	return code;
-}
-
-static enum error_code maildir_open(struct maildir *maildir, int folder, struct error *error)
-{
-	static const char *const names[2] = {"cur", "new"};
-
-	for (int i = 0; i < 2; i++) {
-		maildir->folders[i] =
-			openat(folder, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (maildir->folders[i] < 0)
-			return error_set(error, ERROR_NO_INPUT,
-					 "the folder is no Maildir: it has no %s/ that can be read",
-					 names[i]);
-	}
-	return ERROR_NONE;
-}
-
-static void maildir_close(struct maildir *maildir)
-{
-	for (size_t i = 0; i < maildir->count; i++)
-		free(maildir->names[i].text);
-	free(maildir->names);
-	for (int i = 0; i < 2; i++) {
-		if (maildir->folders[i] >= 0)
-			close(maildir->folders[i]);
-	}
 }
 
 /* ---- the command ---- */
@@ -292,21 +196,13 @@ static void maildir_close(struct maildir *maildir)
 static enum error_code import_source(struct import *import, int descriptor, enum mail_shape shape,
 				     struct error *error)
 {
-	struct maildir maildir = {.folders = {-1, -1}};
 	struct stat status;
-	enum error_code code;
 
 	if (fstat(descriptor, &status) != 0)
 		return error_set_errno(error, -errno, "looking at what is to be imported");
-	if (!S_ISDIR(status.st_mode))
-		code = import_open_file(import, descriptor, shape, error);
-	else {
-		code = maildir_open(&maildir, descriptor, error);
-		if (code == ERROR_NONE)
-			code = import_maildir(import, &maildir, error);
-		maildir_close(&maildir);
-	}
-	return code;
+	if (S_ISDIR(status.st_mode))
+		return import_maildir(import, descriptor, error);
+	return import_open_file(import, descriptor, shape, error);
 }
 
 /* Whole messages read before a failure are kept, so that the report names one point. */

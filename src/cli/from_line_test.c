@@ -1,3 +1,6 @@
+/*
+ * From lines as programs write them, with what is to be understood of each.
+ */
 #include "cli/from_line.h"
 #include "base/test.h"
 

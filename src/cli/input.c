@@ -1,19 +1,18 @@
 /*
- * input: reads what the user names, and asks for passwords.
+ * input: opens and reads what the user names: files, folders, standard input, the terminal.
  *
- * Guarantees: a password is never shown, never left in freed memory, and never taken from an
- * argument; the terminal's echo is given back also when the user interrupts.
+ * Guarantees: below a folder no symbolic link is followed, and nothing but a file of data is read,
+ * so that a folder that somebody else filled can lead nowhere else and block nothing.
  *
- * Must not know: accounts, mail.
+ * Must not know: what is read.
  */
 #include "cli/input.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <termios.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "accounts/secret.h"
@@ -70,106 +69,57 @@ enum error_code input_read(const char *name, struct buffer *buffer, struct error
 	return code;
 }
 
-static void cut_line_end(struct buffer *buffer)
+int input_open_terminal(void)
 {
-	if (buffer->length > 0 && buffer->data[buffer->length - 1] == '\n')
-		buffer->length--;
-	if (buffer->length > 0 && buffer->data[buffer->length - 1] == '\r')
-		buffer->length--;
+	return open("/dev/tty", O_RDWR | O_CLOEXEC);
 }
 
-/* ---- the terminal ---- */
+/* ---- folders ---- */
 
-static int terminal = -1;
-static struct termios terminal_before;
-
-/* Only what a signal handler may do; then the signal does what it always does. */
-static void give_echo_back(int number)
+int input_open_folder(int folder, const char *name)
 {
-	tcsetattr(terminal, TCSANOW, &terminal_before);
-	signal(number, SIG_DFL);
-	raise(number);
+	return openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool hide_echo(void)
+int input_open_below(int folder, const char *name)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-	struct termios quiet;
+	int descriptor =
+		openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
 
-	if (tcgetattr(terminal, &terminal_before) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], give_echo_back);
-	quiet = terminal_before;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	return tcsetattr(terminal, TCSAFLUSH, &quiet) == 0;
-}
-
-static enum error_code ask(const char *question, const char *account, struct buffer *answer,
-			   struct error *error)
-{
-	char octet = '\0';
-	ssize_t count;
-
-	dprintf(terminal, "%s for %s: ", question, account);
-	while ((count = read(terminal, &octet, 1)) == 1 && octet != '\n') {
-		if (!buffer_append(answer, (struct bytes){&octet, 1}))
-			break;
+	if (descriptor >= 0 && (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode))) {
+		close(descriptor);
+		return -1;
 	}
-	dprintf(terminal, "\n");
-	octet = '\0';
-	if (count == 1)
-		return ERROR_NONE;
-	return error_set(error, ERROR_NO_INPUT, "no password was typed");
+	return descriptor;
 }
 
-static enum error_code ask_twice(const char *account, struct buffer *password, struct error *error)
+enum error_code input_each_name(int folder, input_name_callback *callback, void *context,
+				struct error *error)
 {
-	struct buffer again;
-	enum error_code code;
+	int copy = fcntl(folder, F_DUPFD_CLOEXEC, 3);
+	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+	const struct dirent *item;
+	bool kept = true;
+	int problem;
 
-	buffer_init(&again, password->max);
-	code = ask("password", account, password, error);
-	if (code == ERROR_NONE)
-		code = secret_check_password(buffer_bytes(password), error);
-	if (code == ERROR_NONE)
-		code = ask("once more", account, &again, error);
-	if (code == ERROR_NONE && !bytes_equal(buffer_bytes(password), buffer_bytes(&again)))
-		code = error_set(error, ERROR_DATA, "the two passwords differ; nothing was done");
-	buffer_wipe(&again);
-	buffer_free(&again);
-	return code;
-}
-
-static enum error_code ask_on_terminal(const char *account, struct buffer *password,
-				       struct error *error)
-{
-	enum error_code code;
-
-	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
-	if (terminal < 0)
-		return error_set(error, ERROR_USAGE,
-				 "there is no terminal to ask for the password on: give "
-				 "--password-file FILE, or - to read it from standard input");
-	if (hide_echo())
-		code = ask_twice(account, password, error);
-	else
-		code = error_set(error, ERROR_SYSTEM, "the terminal cannot hide what is typed");
-	tcsetattr(terminal, TCSAFLUSH, &terminal_before);
-	close(terminal);
-	return code;
-}
-
-enum error_code input_password(const char *file, const char *account, struct buffer *password,
-			       struct error *error)
-{
-	enum error_code code;
-
-	if (!file)
-		return ask_on_terminal(account, password, error);
-	code = input_read(file, password, error);
-	if (code != ERROR_NONE)
-		return code;
-	cut_line_end(password);
-	return secret_check_password(buffer_bytes(password), error);
+	if (!list) {
+		problem = errno;
+		if (copy >= 0)
+			close(copy);
+		return error_set_errno(error, -problem, "reading the folder");
+	}
+	errno = 0;
+	while (kept && (item = readdir(list)) != NULL) {
+		if (item->d_name[0] != '.')
+			kept = callback(context, item->d_name);
+		errno = 0;
+	}
+	problem = errno;
+	closedir(list);
+	if (!kept)
+		return error_set(error, ERROR_TEMPORARY, "no memory for so many names");
+	if (problem != 0)
+		return error_set_errno(error, -problem, "reading the folder");
+	return ERROR_NONE;
 }

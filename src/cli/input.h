@@ -1,5 +1,5 @@
 /*
- * input: files that the user names on the command line ("-" is standard input), and passwords.
+ * input: files that the user names on the command line ("-" is standard input).
  */
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
@@ -13,10 +13,17 @@ int input_open(const char *name, struct error *error);
 /* All octets of a file, at most the buffer's maximum: ERROR_TOO_LARGE past it. */
 enum error_code input_read(const char *name, struct buffer *buffer, struct error *error);
 
-/* The password for `account`: the one line of `file`, or, without a file, typed twice on the
- * terminal without being shown. Checked by secret_check_password(). The buffer is the caller's,
- * who wipes it. */
-enum error_code input_password(const char *file, const char *account, struct buffer *password,
-			       struct error *error);
+/* The terminal the command was started from, to ask on; or -1. */
+int input_open_terminal(void);
+
+/* A folder and a file in an open folder, symbolic links not followed; or -1. */
+int input_open_folder(int folder, const char *name);
+int input_open_below(int folder, const char *name);
+
+/* Calls with each name in a folder that does not begin with a dot; false means that memory has run
+ * out. */
+typedef bool input_name_callback(void *context, const char *name);
+enum error_code input_each_name(int folder, input_name_callback *callback, void *context,
+				struct error *error);
 
 #endif

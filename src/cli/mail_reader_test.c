@@ -1,3 +1,6 @@
+/*
+ * Mail files of every shape, read split at every point, and lines longer than any buffer.
+ */
 #include <sys/socket.h>
 
 #include "base/test.h"
