@@ -132,6 +132,31 @@ static void test_reserve_overflow(void **state)
 	buffer_free(&buffer);
 }
 
+const char *__asan_default_options(void);
+
+/* Memory that runs out is an answer and not the end of the program. */
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+static void test_no_memory(void **state)
+{
+	struct buffer buffer;
+
+	(void)state;
+	test_row("more than the address space");
+	buffer_init(&buffer, SIZE_MAX / 2);
+	test_check(!buffer_reserve(&buffer, (size_t)1 << 60));
+	test_equal_bytes(buffer_bytes(&buffer), BYTES(""));
+	test_check(buffer_append(&buffer, BYTES("abc")));
+	test_check(!buffer_reserve(&buffer, (size_t)1 << 60));
+	test_equal_bytes(buffer_bytes(&buffer), BYTES("abc"));
+	test_check(buffer_append(&buffer, BYTES("def")));
+	test_equal_bytes(buffer_bytes(&buffer), BYTES("abcdef"));
+	buffer_free(&buffer);
+}
+
 static void test_print(void **state)
 {
 	struct buffer buffer;
@@ -175,7 +200,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_compare),          cmocka_unit_test(test_parts),
 	cmocka_unit_test(test_to_string),        cmocka_unit_test(test_append),
 	cmocka_unit_test(test_reserve_overflow), cmocka_unit_test(test_print),
-	cmocka_unit_test(test_remove_front),
+	cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_remove_front),
 };
 
 TEST_MAIN(tests)
