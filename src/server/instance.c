@@ -280,3 +280,8 @@ enum error_code instance_write(int directory, const char *name, struct bytes tex
 	close(descriptor);
 	return good ? ERROR_NONE : ERROR_IO;
 }
+
+void instance_remove(int directory, const char *name)
+{
+	(void)unlinkat(directory, name, 0);
+}

@@ -50,4 +50,7 @@ enum error_code instance_read(int directory, const char *name, size_t max, struc
 enum error_code instance_write(int directory, const char *name, struct bytes text, mode_t mode,
 			       struct error *error);
 
+/* Removes a file of ours, if it is there. */
+void instance_remove(int directory, const char *name);
+
 #endif

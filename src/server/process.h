@@ -1,0 +1,52 @@
+/*
+ * process: one child of the supervisor, from fork to the last word it is told.
+ */
+#ifndef SERVER_PROCESS_H
+#define SERVER_PROCESS_H
+
+#include "server/certificate.h"
+#include "server/channel.h"
+#include "server/message.h"
+#include "server/sockets.h"
+
+struct process {
+	struct process *next;
+	void *owner; /* the supervisor */
+	enum process_role role;
+	uint32_t number;     /* of a worker, unique among the living ones */
+	uint32_t generation; /* raised by each reload */
+	pid_t pid;	     /* 0: not running */
+	struct channel *channel;
+	struct loop_timer *restart;
+	uint64_t started_ms;
+	unsigned quick_deaths; /* in a row */
+	bool ready;
+	bool was_ready; /* ever */
+	bool retiring;	/* told to end; not to be started again */
+};
+
+/* What a child is told when it begins. */
+struct process_orders {
+	const struct config *config;
+	const struct instance *instance;
+	const char *host;
+	uid_t owner_uid;
+	int control;
+	struct loop *loop;
+	channel_callback *on_message;	    /* with the process */
+	channel_closed_callback *on_closed; /* with the process */
+};
+
+/* Forks and executes this program, and configures it. False when the system refuses. */
+bool process_start(struct process *process, const struct process_orders *orders,
+		   struct error *error);
+
+void process_send_certificate(struct process *process, const struct certificate *certificate);
+void process_send_tickets(struct process *process, const uint8_t tickets[2][80]);
+void process_send_sockets(struct process *process, const struct sockets *sockets);
+void process_send_drain(struct process *process, bool at_once);
+
+/* Gives a worker and auth a channel to each other. */
+void process_introduce(struct process *worker, struct process *auth);
+
+#endif

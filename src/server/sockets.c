@@ -1,0 +1,125 @@
+/*
+ * sockets: binds, tells, closes.
+ *
+ * Guarantees: a reload either has all its sockets or changes none. Must not know: who accepts.
+ */
+#include "server/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONTROL_BACKLOG 16
+
+/* When a supervisor was killed its children are killed by the kernel at once, but not before we may
+ * be here; until then the addresses are theirs. */
+#define BIND_TRIES   20
+#define BIND_WAIT_MS 50
+
+static bool same(const struct config_listener *a, const struct config_listener *b)
+{
+	return a->kind == b->kind && a->address.length == b->address.length &&
+	       memcmp(&a->address.storage, &b->address.storage, a->address.length) == 0;
+}
+
+static int find(const struct sockets *sockets, const struct config_listener *wanted)
+{
+	for (uint32_t i = 0; i < sockets->count; i++)
+		if (same(&sockets->list[i].wanted, wanted))
+			return sockets->list[i].descriptor;
+	return -1;
+}
+
+static bool has(const struct sockets *sockets, int descriptor)
+{
+	for (uint32_t i = 0; i < sockets->count; i++)
+		if (sockets->list[i].descriptor == descriptor)
+			return true;
+	return false;
+}
+
+static int bind_patiently(const struct config_listener *wanted, struct error *error)
+{
+	int descriptor = address_listen(&wanted->address, 0666, error);
+
+	for (int i = 0; i < BIND_TRIES && descriptor < 0 && errno == EADDRINUSE; i++) {
+		(void)poll(NULL, 0, BIND_WAIT_MS);
+		descriptor = address_listen(&wanted->address, 0666, error);
+	}
+	return descriptor;
+}
+
+enum error_code sockets_open(const struct config *config, const struct sockets *old,
+			     struct sockets *sockets_out, struct error *error)
+{
+	sockets_out->count = 0;
+	for (uint32_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *wanted = &config->listeners[i];
+		int descriptor = find(old, wanted);
+
+		/* Port 0 twice means two sockets. */
+		if (descriptor < 0 || has(sockets_out, descriptor))
+			descriptor = bind_patiently(wanted, error);
+		if (descriptor < 0) {
+			sockets_close(sockets_out, old);
+			return error->code;
+		}
+		sockets_out->list[sockets_out->count++] = (struct listening){*wanted, descriptor};
+	}
+	return ERROR_NONE;
+}
+
+void sockets_close(struct sockets *sockets, const struct sockets *kept)
+{
+	for (uint32_t i = 0; i < sockets->count; i++)
+		if (!kept || !has(kept, sockets->list[i].descriptor))
+			close(sockets->list[i].descriptor);
+	sockets->count = 0;
+}
+
+void sockets_print(const struct sockets *sockets)
+{
+	for (uint32_t i = 0; i < sockets->count; i++) {
+		struct address address;
+		char room[ADDRESS_OCTETS];
+
+		if (!address_of_socket(sockets->list[i].descriptor, &address))
+			address = sockets->list[i].wanted.address;
+		(void)printf("listening %s %s\n",
+			     config_listener_name(sockets->list[i].wanted.kind),
+			     address_print(&address, room));
+	}
+	(void)fflush(stdout);
+}
+
+int sockets_open_control(const char *root, const struct instance *instance, struct error *error)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int length = snprintf(name.sun_path, sizeof(name.sun_path), "%s/run/control.sock", root);
+	int descriptor;
+	mode_t mask;
+	bool good;
+
+	if (length < 0 || (size_t)length >= sizeof(name.sun_path)) {
+		error_set(error, ERROR_CONFIG, "the path of %.150s/run/control.sock is too long",
+			  root);
+		return -1;
+	}
+	descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	instance_remove(instance->run, "control.sock"); /* ours: we have the pid file's lock */
+	mask = umask(0177);
+	good = descriptor >= 0 &&
+	       bind(descriptor, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+	       listen(descriptor, CONTROL_BACKLOG) == 0;
+	if (!good)
+		error_set_errno(error, -errno, "listening on %.150s", name.sun_path);
+	(void)umask(mask);
+	if (!good && descriptor >= 0)
+		close(descriptor);
+	return good ? descriptor : -1;
+}

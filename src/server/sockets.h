@@ -1,0 +1,35 @@
+/*
+ * sockets: the listening sockets of a server, bound once by the supervisor and shared by all
+ * workers.
+ */
+#ifndef SERVER_SOCKETS_H
+#define SERVER_SOCKETS_H
+
+#include "server/config.h"
+#include "server/instance.h"
+
+struct listening {
+	struct config_listener wanted;
+	int descriptor;
+};
+
+struct sockets {
+	struct listening list[LISTENERS_MAX];
+	uint32_t count;
+};
+
+/* Binds what the config wants. A socket of `old` for the same address is taken over instead, and is
+ * then in both; *sockets_out is empty with an error. */
+enum error_code sockets_open(const struct config *config, const struct sockets *old,
+			     struct sockets *sockets_out, struct error *error);
+
+/* Closes those that are not in `kept` (NULL: all). */
+void sockets_close(struct sockets *sockets, const struct sockets *kept);
+
+/* "listening pop3 127.0.0.1:1110" for each, with the real port, on standard output. */
+void sockets_print(const struct sockets *sockets);
+
+/* ROOT/run/control.sock, 0600, for whole messages. A descriptor or -1. */
+int sockets_open_control(const char *root, const struct instance *instance, struct error *error);
+
+#endif
