@@ -8,8 +8,11 @@
 
 /* in, out, events; everything before the first command is done by the engine, not by the row */
 #define ROW(label, input, output, event_text, ...)                                                 \
-	{.name = label, .in = {input, sizeof(input) - 1}, .out = {output, sizeof(output) - 1},     \
-	 .events = {event_text, sizeof(event_text) - 1}, __VA_ARGS__}
+	{                                                                                          \
+		.name = label, .in = {input, sizeof(input) - 1},                                   \
+		.out = {output, sizeof(output) - 1},                                               \
+		.events = {event_text, sizeof(event_text) - 1}, __VA_ARGS__                        \
+	}
 
 static const struct row rows[] = {
 	/* AUTHORIZATION */
@@ -18,10 +21,12 @@ static const struct row rows[] = {
 	ROW("nothing behind quit", "QUIT\r\nNOOP\r\n", BYE, "quit", .messages = 0),
 	ROW("lower case and bare LF", "quit\n", BYE, "quit", .messages = 0),
 	ROW("half a command", "QUI", "", "", .messages = 0),
-	ROW("capa", "CAPA\r\n", "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES ".\r\n",
-	    "", .messages = 0),
-	ROW("capa, no login", "CAPA\r\n", "+OK capabilities follow\r\nTOP\r\nUIDL\r\n" CAPABILITIES ".\r\n",
-	    "", .insecure = true),
+	ROW("capa", "CAPA\r\n",
+	    "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES ".\r\n", "",
+	    .messages = 0),
+	ROW("capa, no login", "CAPA\r\n",
+	    "+OK capabilities follow\r\nTOP\r\nUIDL\r\n" CAPABILITIES ".\r\n", "",
+	    .insecure = true),
 	ROW("capa, logged in", LOGIN "CAPA\r\n",
 	    WELCOME(0, 0) "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES
 			  "IMPLEMENTATION Postern\r\n.\r\n",
@@ -54,8 +59,8 @@ static const struct row rows[] = {
 	ROW("pass without password", "USER alice\r\nPASS\r\nPASS \r\n",
 	    WELCOME_USER "-ERR wrong arguments\r\n-ERR wrong arguments\r\n", "", .messages = 0),
 	ROW("in use", "USER busy\r\nPASS secret\r\n",
-	    WELCOME_USER "-ERR [IN-USE] another session has this maildrop\r\n", "login(busy,secret)",
-	    .messages = 0),
+	    WELCOME_USER "-ERR [IN-USE] another session has this maildrop\r\n",
+	    "login(busy,secret)", .messages = 0),
 	ROW("a text that would be two lines", "USER later\r\nPASS secret\r\n",
 	    WELCOME_USER "-ERR [SYS/TEMP] line one??+OK two\r\n", "login(later,secret)",
 	    .messages = 0),
@@ -74,10 +79,10 @@ static const struct row rows[] = {
 	ROW("two bad", "X\r\nY\r\nQUIT\r\n", BAD BAD BYE, "quit", .messages = 0),
 	ROW("three bad", "X\r\nY\r\nZ\r\nQUIT\r\n", BAD BAD TOO_MANY, "close", .messages = 0),
 	ROW("four bad", "X\r\nY\r\nZ\r\nX\r\n", BAD BAD TOO_MANY, "close", .messages = 0),
-	ROW("a good one between", "X\r\nY\r\nUSER a\r\nX\r\nY\r\n", BAD BAD WELCOME_USER BAD BAD, "",
-	    .messages = 0),
-	ROW("illegal before login", "STAT\r\nLIST\r\n", "-ERR log in first\r\n-ERR log in first\r\n",
+	ROW("a good one between", "X\r\nY\r\nUSER a\r\nX\r\nY\r\n", BAD BAD WELCOME_USER BAD BAD,
 	    "", .messages = 0),
+	ROW("illegal before login", "STAT\r\nLIST\r\n",
+	    "-ERR log in first\r\n-ERR log in first\r\n", "", .messages = 0),
 	ROW("illegal before login 2", "RETR 1\r\nDELE 1\r\n",
 	    "-ERR log in first\r\n-ERR log in first\r\n", "", .messages = 0),
 	ROW("illegal before login 3", "NOOP\r\nRSET\r\n",
@@ -115,7 +120,8 @@ static const struct row rows[] = {
 	ROW("uidl", LOGIN "UIDL\r\nUIDL 3\r\n",
 	    WELCOME(3, 306) "+OK 3 messages\r\n1 u1\r\n2 u2\r\n3 u3\r\n.\r\n+OK 3 u3\r\n",
 	    "login(alice,secret)table(1,3)table(3,1)", .messages = 3),
-	ROW("numbers at the edge", LOGIN "LIST 0\r\nLIST 1\r\nLIST 3\r\nLIST 4\r\nLIST 4294967297\r\n",
+	ROW("numbers at the edge",
+	    LOGIN "LIST 0\r\nLIST 1\r\nLIST 3\r\nLIST 4\r\nLIST 4294967297\r\n",
 	    WELCOME(3, 306) "-ERR no such message\r\n+OK 1 101\r\n+OK 3 103\r\n"
 			    "-ERR no such message\r\n-ERR no such message\r\n",
 	    "login(alice,secret)table(1,1)table(3,1)", .messages = 3),
@@ -132,15 +138,16 @@ static const struct row rows[] = {
 	ROW("wrong arguments",
 	    LOGIN "LIST  1\r\nLIST \r\nLIST 1 \r\nLIST 1 2\r\nRETR\r\nDELE\r\nTOP 1\r\nTOP 1  1\r\n"
 		  "TOP 1 1 1\r\nSTAT 1\r\nNOOP 1\r\nRSET 1\r\nCAPA 1\r\nUIDL 1 2\r\n",
-	    WELCOME(3, 306) "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
-			    "-ERR wrong arguments\r\n-ERR wrong arguments\r\n",
+	    WELCOME(3,
+		    306) "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
+			 "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
+			 "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
+			 "-ERR wrong arguments\r\n-ERR wrong arguments\r\n-ERR wrong arguments\r\n"
+			 "-ERR wrong arguments\r\n-ERR wrong arguments\r\n",
 	    "login(alice,secret)", .messages = 3),
 	ROW("retr", LOGIN "RETR 2\r\nNOOP\r\n",
-	    WELCOME(3, 306) "+OK 102 octets\r\n..body\r\n.\r\n+OK\r\n", "login(alice,secret)body(2)",
-	    .messages = 3),
+	    WELCOME(3, 306) "+OK 102 octets\r\n..body\r\n.\r\n+OK\r\n",
+	    "login(alice,secret)body(2)", .messages = 3),
 	ROW("top", LOGIN "TOP 1 0\r\nTOP 3 18446744073709551614\r\nTOP 3 18446744073709551615\r\n",
 	    WELCOME(3, 306) "+OK top of message follows\r\n..body\r\n.\r\n"
 			    "+OK top of message follows\r\n..body\r\n.\r\n"
@@ -162,8 +169,9 @@ static const struct row rows[] = {
 			    "-ERR [SYS/TEMP] the maildrop cannot be read\r\n+OK 1 101\r\n+OK\r\n",
 	    "login(alice,secret)table(1,1)table(1,1)table(1,1)table(1,1)", .messages = 1,
 	    .fault = FAULT_TABLE),
-	ROW("dele", LOGIN "DELE 2\r\nDELE 2\r\nSTAT\r\nLIST\r\nUIDL\r\nLIST 2\r\nUIDL 2\r\nRETR 2\r\n"
-			  "TOP 2 0\r\nLIST 3\r\nQUIT\r\n",
+	ROW("dele",
+	    LOGIN "DELE 2\r\nDELE 2\r\nSTAT\r\nLIST\r\nUIDL\r\nLIST 2\r\nUIDL 2\r\nRETR 2\r\n"
+		  "TOP 2 0\r\nLIST 3\r\nQUIT\r\n",
 	    WELCOME(3, 306) "+OK marked as deleted\r\n-ERR this message is deleted\r\n+OK 2 204\r\n"
 			    "+OK 2 messages\r\n1 101\r\n3 103\r\n.\r\n"
 			    "+OK 2 messages\r\n1 u1\r\n3 u3\r\n.\r\n"
@@ -180,10 +188,14 @@ static const struct row rows[] = {
 	    WELCOME(2, 203) "+OK marked as deleted\r\n+OK nothing is marked as deleted\r\n"
 			    "+OK 2 203\r\n+OK 1 101\r\n" BYE,
 	    "login(alice,secret)table(1,1)table(1,1)update(0)quit", .messages = 2),
+	ROW("dele that failed", LOGIN "DELE 1\r\nQUIT\r\n",
+	    WELCOME(1, 101) "-ERR [SYS/TEMP] the maildrop cannot be read\r\n" BYE,
+	    "login(alice,secret)table(1,1)update(0)quit", .messages = 1, .fault = FAULT_TABLE),
 	ROW("quit with nothing deleted", LOGIN "QUIT\r\nNOOP\r\n", WELCOME(2, 203) BYE,
 	    "login(alice,secret)update(0)quit", .messages = 2),
 	ROW("update fails", LOGIN "DELE 1\r\nQUIT\r\n",
-	    WELCOME(2, 203) "+OK marked as deleted\r\n-ERR [SYS/TEMP] none or only some of the deleted "
+	    WELCOME(2, 203) "+OK marked as deleted\r\n-ERR [SYS/TEMP] none or only some of the "
+			    "deleted "
 			    "messages were removed\r\n",
 	    "login(alice,secret)table(1,1)update(1:10)quit", .messages = 2, .fault = FAULT_UPDATE),
 	ROW("close fails", LOGIN "QUIT\r\n",
@@ -233,13 +245,18 @@ static void test_line_limits(void **state)
 		{"bare LF, at the limit", "X", "\n", POP3_LINE_MAX, BAD},
 		{"bare LF, one above", "X", "\n", POP3_LINE_MAX + 1, "-ERR line too long\r\n"},
 		{"far too long", "X", "\r\n", 9000, "-ERR line too long\r\n"},
-		{"two lines are not made of one", "X", "\nQUIT\r\n", 9000, "-ERR line too long\r\n" BYE},
+		{"two lines are not made of one", "X", "\nQUIT\r\n", 9000,
+		 "-ERR line too long\r\n" BYE},
 		{"user, one below", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX - 1 + 2, WELCOME_USER},
 		{"user, at the limit", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX + 2, WELCOME_USER},
-		{"user, one above", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX + 3, "-ERR not a user name\r\n"},
-		{"pass, one below", "pAss ", "\r\n", POP3_PASS_LINE_MAX - 1, "-ERR send USER first\r\n"},
-		{"pass, at the limit", "pass ", "\r\n", POP3_PASS_LINE_MAX, "-ERR send USER first\r\n"},
-		{"pass, one above", "pass ", "\r\n", POP3_PASS_LINE_MAX + 1, "-ERR line too long\r\n"},
+		{"user, one above", "USER ", "\r\n", 5 + ACCOUNT_NAME_MAX + 3,
+		 "-ERR not a user name\r\n"},
+		{"pass, one below", "pAss ", "\r\n", POP3_PASS_LINE_MAX - 1,
+		 "-ERR send USER first\r\n"},
+		{"pass, at the limit", "pass ", "\r\n", POP3_PASS_LINE_MAX,
+		 "-ERR send USER first\r\n"},
+		{"pass, one above", "pass ", "\r\n", POP3_PASS_LINE_MAX + 1,
+		 "-ERR line too long\r\n"},
 		{"password, one below", "USER a\r\nPASS ", "\r\n", 13 + PASSWORD_MAX - 1 + 2,
 		 WELCOME_USER "-ERR [AUTH] wrong user or password\r\n"},
 		{"password, at the limit", "USER a\r\nPASS ", "\r\n", 13 + PASSWORD_MAX + 2,

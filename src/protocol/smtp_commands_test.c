@@ -1,12 +1,15 @@
 /*
- * Dialogues with the SMTP and LMTP engine: each command in and out of its turn, addresses, parameters,
- * messages and what is no end of a message.
+ * Dialogues with the SMTP and LMTP engine: each command in and out of its turn, addresses,
+ * parameters, messages and what is no end of a message.
  */
 #include "protocol/smtp_dialogue_test.h"
 
 #define ROW(label, input, output, event_text, ...)                                                 \
-	{.name = label, .in = {input, sizeof(input) - 1}, .out = {output, sizeof(output) - 1},     \
-	 .events = {event_text, sizeof(event_text) - 1}, __VA_ARGS__}
+	{                                                                                          \
+		.name = label, .in = {input, sizeof(input) - 1},                                   \
+		.out = {output, sizeof(output) - 1},                                               \
+		.events = {event_text, sizeof(event_text) - 1}, __VA_ARGS__                        \
+	}
 #define LMTP .smtp = false
 #define SMTP .smtp = true
 
@@ -24,21 +27,27 @@ static const struct row rows[] = {
 	ROW("lhlo without a name", "LHLO\r\nLHLO \r\n",
 	    "501 5.5.4 wrong arguments\r\n501 5.5.4 wrong arguments\r\n", "", LMTP),
 	ROW("lhlo with what is no name", "LHLO a b\r\nLHLO a\tb\r\nLHLO (x)\r\nLHLO a\0b\r\n",
-	    "501 5.5.4 not a host name\r\n501 5.5.4 not a host name\r\n501 5.5.4 not a host name\r\n"
-	    "501 5.5.4 not a host name\r\n", "", LMTP),
+	    "501 5.5.4 not a host name\r\n501 5.5.4 not a host name\r\n501 5.5.4 not a host "
+	    "name\r\n"
+	    "501 5.5.4 not a host name\r\n",
+	    "", LMTP),
 	ROW("lhlo with a literal", "LHLO [IPv6:::1]\r\n", FEATURES, "", LMTP),
 	ROW("noop, vrfy, help", "NOOP\r\nNOOP x y\r\nVRFY a\r\nVRFY\r\nHELP\r\n",
 	    "250 2.0.0 nothing was done\r\n250 2.0.0 nothing was done\r\n"
 	    "252 2.0.0 send mail and see\r\n501 5.5.4 wrong arguments\r\n"
-	    "214 2.0.0 LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\r\n", "", LMTP),
+	    "214 2.0.0 LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\r\n",
+	    "", LMTP),
 	ROW("help in SMTP", "HELP\r\n",
 	    "214 2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\r\n", "", SMTP),
 	ROW("unknown and empty", "EXPN x\r\n\r\nDATAX\r\nQU\0IT\r\nQUIT\0\r\n",
-	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n"
-	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n", "", LMTP),
+	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n500 5.5.1 no such "
+	    "command\r\n"
+	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n",
+	    "", LMTP),
 	ROW("arguments where none belong", LHLO "RSET x\r\nQUIT x\r\nDATA x\r\n",
 	    FEATURES "501 5.5.4 wrong arguments\r\n501 5.5.4 wrong arguments\r\n"
-		     "501 5.5.4 wrong arguments\r\n", "", LMTP),
+		     "501 5.5.4 wrong arguments\r\n",
+	    "", LMTP),
 	ROW("a browser", "POST / HTTP/1.1\r\n" LHLO, "", "close", LMTP),
 
 	/* sequence */
@@ -63,19 +72,22 @@ static const struct row rows[] = {
 	ROW("refused recipients",
 	    LHLO MAIL "RCPT TO:<nobody@x>\r\nRCPT TO:<off@x>\r\nRCPT TO:<full@x>\r\n"
 		      "RCPT TO:<later@x>\r\nRCPT TO:<odd@x>\r\nDATA\r\n",
-	    FEATURES MAIL_OK "550 5.1.1 no such user here\r\n550 5.2.1 this mailbox is disabled\r\n"
-			     "452 4.2.2 this mailbox is full\r\n451 4.3.0 recipient not accepted\r\n"
-			     "451 4.3.0 one??250 two\r\n503 5.5.1 no recipient was accepted\r\n",
+	    FEATURES MAIL_OK
+	    "550 5.1.1 no such user here\r\n550 5.2.1 this mailbox is disabled\r\n"
+	    "452 4.2.2 this mailbox is full\r\n451 4.3.0 recipient not accepted\r\n"
+	    "451 4.3.0 one??250 two\r\n503 5.5.1 no recipient was accepted\r\n",
 	    "rcpt(nobody@x)rcpt(off@x)rcpt(full@x)rcpt(later@x)rcpt(odd@x)", LMTP),
-	ROW("rcpt forms", LHLO MAIL "RCPT TO: <a@x>\r\nRCPT TO:a@x\r\nRCPT TO:<>\r\nRCPT <a@x>\r\n"
-				    "RCPT TO:<a@x> NOTIFY=NEVER\r\nrcpt to:<a@x> \r\n",
-	    FEATURES MAIL_OK NOT_RCPT NOT_RCPT NOT_RCPT NOT_RCPT "555 5.5.4 unknown parameter\r\n" RCPT_OK,
+	ROW("rcpt forms",
+	    LHLO MAIL "RCPT TO: <a@x>\r\nRCPT TO:a@x\r\nRCPT TO:<>\r\nRCPT <a@x>\r\n"
+		      "RCPT TO:<a@x> NOTIFY=NEVER\r\nrcpt to:<a@x> \r\n",
+	    FEATURES MAIL_OK NOT_RCPT NOT_RCPT NOT_RCPT NOT_RCPT
+	    "555 5.5.4 unknown parameter\r\n" RCPT_OK,
 	    "rcpt(a@x)", LMTP),
 
 	/* sender and parameters */
 	ROW("parameters", LHLO "mail from:<> size=999 body=8bitmime\r\n" RCPT "DATA\r\n.\r\n",
-	    FEATURES MAIL_OK RCPT_OK GO_AHEAD DELIVERED, "rcpt(a@x)begin(,me.example,999,8,1)message(1)",
-	    LMTP),
+	    FEATURES MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
+	    "rcpt(a@x)begin(,me.example,999,8,1)message(1)", LMTP),
 	ROW("7 bit", LHLO "MAIL FROM:<s@y> BODY=7BIT\r\n" RCPT "DATA\r\n.\r\n",
 	    FEATURES MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)message(1)", LMTP),
@@ -91,11 +103,13 @@ static const struct row rows[] = {
 	    FEATURES "501 5.5.4 SIZE is not a number\r\n501 5.5.4 SIZE is not a number\r\n"
 		     "501 5.5.4 BODY is 7BIT or 8BITMIME\r\n501 5.5.4 parameter given twice\r\n"
 		     "555 5.5.4 unknown parameter\r\n555 5.5.4 unknown parameter\r\n" NOT_MAIL
-		     "501 5.5.4 SIZE is not a number\r\n", "", LMTP),
+		     "501 5.5.4 SIZE is not a number\r\n",
+	    "", LMTP),
 	ROW("size, one below", LHLO "MAIL FROM:<s@y> SIZE=999\r\n", FEATURES MAIL_OK, "", LMTP),
 	ROW("size, at the limit", LHLO "MAIL FROM:<s@y> SIZE=1000\r\n", FEATURES MAIL_OK, "", LMTP),
 	ROW("size, one above", LHLO "MAIL FROM:<s@y> SIZE=1001\r\n" RCPT,
-	    FEATURES "552 5.3.4 the message is too large\r\n503 5.5.1 send MAIL first\r\n", "", LMTP),
+	    FEATURES "552 5.3.4 the message is too large\r\n503 5.5.1 send MAIL first\r\n", "",
+	    LMTP),
 
 	/* messages */
 	ROW("a message", START "DATA\r\nA: b\r\n\r\nx\r\n.\r\nNOOP\r\nQUIT\r\n",
@@ -106,26 +120,32 @@ static const struct row rows[] = {
 	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)x\nmessage(2)", SMTP),
 	ROW("refused delivery by SMTP", EHLO MAIL RCPT RCPT "DATA\r\nx\r\n.\r\n",
 	    FEATURES MAIL_OK RCPT_OK RCPT_OK GO_AHEAD "451 4.3.0 not delivered\r\n",
-	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)x\nmessage(2)", SMTP, .fault = FAULT_DELIVER),
-	ROW("one reply a recipient", START "RCPT TO:<nobody@x>\r\n" RCPT RCPT "DATA\r\nx\r\n.\r\n" MAIL,
-	    STARTED "550 5.1.1 no such user here\r\n" RCPT_OK RCPT_OK GO_AHEAD
-		    "451 4.3.0 not delivered\r\n250 2.1.5 delivered\r\n452 4.3.1 not delivered\r\n" MAIL_OK,
+	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)x\nmessage(2)", SMTP,
+	    .fault = FAULT_DELIVER),
+	ROW("one reply a recipient",
+	    START "RCPT TO:<nobody@x>\r\n" RCPT RCPT "DATA\r\nx\r\n.\r\n" MAIL,
+	    STARTED
+	    "550 5.1.1 no such user here\r\n" RCPT_OK RCPT_OK GO_AHEAD
+	    "451 4.3.0 not delivered\r\n250 2.1.5 delivered\r\n452 4.3.1 not delivered\r\n" MAIL_OK,
 	    "rcpt(a@x)rcpt(nobody@x)rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,3)x\nmessage(3)", LMTP,
 	    .fault = FAULT_DELIVER),
 	ROW("two messages", START "DATA\r\n1\r\n.\r\n" MAIL RCPT "DATA\r\n2\r\n.\r\n",
 	    STARTED GO_AHEAD DELIVERED MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)1\nmessage(1)"
-	    "rcpt(a@x)begin(s@y,me.example,0,1)2\nmessage(1)", LMTP),
+	    "rcpt(a@x)begin(s@y,me.example,0,1)2\nmessage(1)",
+	    LMTP),
 	ROW("nothing in it", START "DATA\r\n.\r\n", STARTED GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)message(1)", LMTP),
-	ROW("dots", START "DATA\r\n..\r\n..a\r\n.b\r\na.\r\n...\r\n.\r\n", STARTED GO_AHEAD DELIVERED,
+	ROW("dots", START "DATA\r\n..\r\n..a\r\n.b\r\na.\r\n...\r\n.\r\n",
+	    STARTED GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1).\n.a\nb\na.\n..\nmessage(1)", LMTP),
 	ROW("NUL and 8 bit", START "DATA\r\na\0b\xFF\r\n.\r\n", STARTED GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)a\0b\xFF\nmessage(1)", LMTP),
 	ROW("no end yet", START "DATA\r\nx\r\n.", STARTED GO_AHEAD,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)", LMTP),
 	ROW("begin refused: what follows are commands", START "DATA\r\nNOOP\r\nRSET\r\n",
-	    STARTED "451 4.3.2 no message is taken at the moment\r\n250 2.0.0 nothing was done\r\n" RSET_OK,
+	    STARTED
+	    "451 4.3.2 no message is taken at the moment\r\n250 2.0.0 nothing was done\r\n" RSET_OK,
 	    "rcpt(a@x)begin(s@y,me.example,0,1)abort", LMTP, .fault = FAULT_BEGIN),
 	ROW("cannot be taken", START RCPT "DATA\r\nx\r\ny\r\n.\r\nNOOP\r\n",
 	    STARTED RCPT_OK GO_AHEAD "452 4.3.1 the message could not be taken\r\n"
@@ -133,7 +153,8 @@ static const struct row rows[] = {
 				     "250 2.0.0 nothing was done\r\n",
 	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)abort", LMTP, .fault = FAULT_TAKEN),
 	ROW("cannot be taken, SMTP", EHLO MAIL RCPT RCPT "DATA\r\nx\r\n.\r\n",
-	    FEATURES MAIL_OK RCPT_OK RCPT_OK GO_AHEAD "452 4.3.1 the message could not be taken\r\n",
+	    FEATURES MAIL_OK RCPT_OK RCPT_OK GO_AHEAD
+	    "452 4.3.1 the message could not be taken\r\n",
 	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)abort", SMTP, .fault = FAULT_TAKEN),
 
 	/* what is no end of a message (SMTP smuggling) */
@@ -154,22 +175,36 @@ static const struct row rows[] = {
 				     "550 5.6.0 a bare LF is no line end in SMTP\r\n"
 				     "250 2.0.0 nothing was done\r\n",
 	    "rcpt(a@x)rcpt(a@x)begin(s@y,me.example,0,2)abort", LMTP, .reject_bare_lf = true),
-	ROW("no bare LF, none refused", START "DATA\r\nx\r\ny\rz\r\n.\r\n", STARTED GO_AHEAD DELIVERED,
-	    "rcpt(a@x)begin(s@y,me.example,0,1)x\ny\rz\nmessage(1)", LMTP, .reject_bare_lf = true),
+	ROW("no bare LF, none refused", START "DATA\r\nx\r\ny\rz\r\n.\r\n",
+	    STARTED GO_AHEAD DELIVERED, "rcpt(a@x)begin(s@y,me.example,0,1)x\ny\rz\nmessage(1)",
+	    LMTP, .reject_bare_lf = true),
 
 	/* octets with CRLF, without stuffing */
 	ROW("octets, one below", START "DATA\r\n..56\r\n78\r\n.\r\n",
-	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
-	    MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
+	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 "
+	    "ENHANCEDSTATUSCODES\r\n" MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1).56\n78\nmessage(1)", LMTP, .octets_max = 10),
 	ROW("octets, at the limit", START "DATA\r\n..567\r\n78\r\n.\r\n",
-	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
-	    MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
+	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 "
+	    "ENHANCEDSTATUSCODES\r\n" MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
 	    "rcpt(a@x)begin(s@y,me.example,0,1).567\n78\nmessage(1)", LMTP, .octets_max = 10),
 	ROW("octets, one above", START "DATA\r\n..5678\r\n78\r\n.\r\nNOOP\r\n",
-	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
-	    MAIL_OK RCPT_OK GO_AHEAD "552 5.3.4 the message is too large\r\n250 2.0.0 nothing was done\r\n",
+	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 "
+	    "ENHANCEDSTATUSCODES\r\n" MAIL_OK RCPT_OK GO_AHEAD
+	    "552 5.3.4 the message is too large\r\n250 2.0.0 nothing was done\r\n",
 	    "rcpt(a@x)begin(s@y,me.example,0,1)abort", LMTP, .octets_max = 10),
+	ROW("two reasons, LF last", START "DATA\r\n12345678901\r\nx\n\r\n.\r\n",
+	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 "
+	    "ENHANCEDSTATUSCODES\r\n" MAIL_OK RCPT_OK GO_AHEAD
+	    "550 5.6.0 a bare LF is no line end in SMTP\r\n",
+	    "rcpt(a@x)begin(s@y,me.example,0,1)abort", LMTP, .octets_max = 10,
+	    .reject_bare_lf = true),
+	ROW("two reasons, the owner's and ours", START "DATA\r\n12345678901\r\n.\r\n",
+	    "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10\r\n250-8BITMIME\r\n250 "
+	    "ENHANCEDSTATUSCODES\r\n" MAIL_OK RCPT_OK GO_AHEAD
+	    "552 5.3.4 the message is too large\r\n",
+	    "rcpt(a@x)begin(s@y,me.example,0,1)abort", LMTP, .octets_max = 10,
+	    .fault = FAULT_TAKEN),
 };
 
 static void test_rows(void **state)

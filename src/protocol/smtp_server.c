@@ -249,49 +249,59 @@ bool smtp_prepare_data(struct smtp_server *server)
 	return server->decoded != NULL;
 }
 
-/* The first reason counts. */
-static void refuse_message(struct smtp_server *server, const char *status, const char *text)
+static bool has_bare_lf(const struct smtp_server *server)
 {
-	if (server->refusal != NULL)
-		return;
-	server->refusal = status;
-	/* Without memory the status goes out alone. */
-	(void)kept_set(&server->refusal_text, bytes_of(text != NULL ? text : ""));
+	return server->options->reject_bare_lf && server->decoder.bare_lf;
 }
 
-static void reply_refusal(struct smtp_server *server)
+static bool is_too_large(const struct smtp_server *server)
+{
+	return wire_size_octets(&server->size) > server->options->octets_max;
+}
+
+/* From then on the message is read to its end, and the owner hears no more of it. */
+static bool is_refused(const struct smtp_server *server)
+{
+	return server->refusal != NULL || has_bare_lf(server) || is_too_large(server);
+}
+
+static void reply_to_all(struct smtp_server *server, const char *status, const char *text)
 {
 	uint32_t replies = server->options->lmtp ? server->recipients : 1;
+
+	for (uint32_t i = 0; i < replies; i++)
+		smtp_reply(server, status, text);
+}
+
+/* Where there are several reasons, the one that is given does not depend on how the message was cut
+ * into pieces. */
+static void reply_refusal(struct smtp_server *server)
+{
 	char text[SMTP_REPLY_MAX];
 
+	if (has_bare_lf(server)) {
+		reply_to_all(server, "550 5.6.0", "a bare LF is no line end in SMTP");
+		return;
+	}
+	if (is_too_large(server)) {
+		reply_to_all(server, "552 5.3.4", "the message is too large");
+		return;
+	}
 	(void)bytes_to_string(bytes_first(server->refusal_text, sizeof(text) - 1), text,
 			      sizeof(text));
-	for (uint32_t i = 0; i < replies; i++)
-		smtp_reply(server, server->refusal, text);
+	reply_to_all(server, server->refusal, text);
 }
 
 static void end_message(struct smtp_server *server)
 {
 	free_decoded(server);
 	server->stage = SMTP_STAGE_COMMAND;
-	if (server->refusal == NULL) {
+	if (!is_refused(server)) {
 		smtp_ask(server, SMTP_MESSAGE);
 		return;
 	}
 	reply_refusal(server);
 	smtp_abort(server);
-}
-
-/* What is wrong with the message so far. */
-static void check_message(struct smtp_server *server, struct bytes decoded)
-{
-	if (server->decoder.bare_lf && server->options->reject_bare_lf)
-		refuse_message(server, "550 5.6.0", "a bare LF is no line end in SMTP");
-	if (server->refusal != NULL)
-		return;
-	wire_size_add(&server->size, decoded);
-	if (wire_size_octets(&server->size) > server->options->octets_max)
-		refuse_message(server, "552 5.3.4", "the message is too large");
 }
 
 static void take_data(struct smtp_server *server, struct bytes *in)
@@ -300,8 +310,8 @@ static void take_data(struct smtp_server *server, struct bytes *in)
 				   server->decoded, &server->decoded_length);
 
 	*in = bytes_skip(*in, taken);
-	check_message(server, (struct bytes){server->decoded, server->decoded_length});
-	if (server->decoded_length > 0 && server->refusal == NULL)
+	wire_size_add(&server->size, (struct bytes){server->decoded, server->decoded_length});
+	if (server->decoded_length > 0 && !is_refused(server))
 		smtp_ask(server, SMTP_BODY);
 	else if (wire_decoder_at_end(&server->decoder))
 		end_message(server);
@@ -395,9 +405,12 @@ void smtp_server_taken(struct smtp_server *server, enum error_code outcome, cons
 	if (!take_answer(server, SMTP_BODY))
 		return;
 	server->stage = SMTP_STAGE_DATA;
-	if (outcome != ERROR_NONE)
-		refuse_message(server, error_meaning(outcome)->smtp,
-			       text != NULL ? text : "the message could not be taken");
+	if (outcome != ERROR_NONE) {
+		server->refusal = error_meaning(outcome)->smtp;
+		/* Without memory the status goes out alone. */
+		(void)kept_set(&server->refusal_text,
+			       bytes_of(text != NULL ? text : "the message could not be taken"));
+	}
 	if (wire_decoder_at_end(&server->decoder))
 		end_message(server);
 }

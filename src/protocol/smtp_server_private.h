@@ -33,7 +33,7 @@ struct smtp_server {
 	struct wire_size size;
 	char *decoded; /* SMTP_BODY_MAX octets; NULL outside DATA */
 	size_t decoded_length;
-	const char *refusal; /* "552 5.3.4": the message is read to its end and refused */
+	const char *refusal; /* the owner's: "452 4.3.1" */
 
 	uint64_t declared_octets;
 	uint32_t recipients; /* accepted */
