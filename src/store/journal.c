@@ -197,72 +197,84 @@ out:
 
 /* ---- replaying ---- */
 
-static bool slot_load(struct move *move, unsigned number, struct slot *slot_out)
+/* Each of these answers 1 or 0, or a negative errno when it cannot know: a disk that fails to read
+ * is no proof that there is nothing, and a journal that was not replayed must stay. */
+
+static int slot_load(struct move *move, unsigned number, struct slot *slot_out)
 {
 	struct slot slot;
 	uint64_t offset = number * (uint64_t)SLOT_OCTETS;
-	if (read_all(move->journal, (char *)&slot, sizeof slot, offset) < 0 ||
-	    memcmp(slot.magic, magic, sizeof magic) != 0 || slot.check != slot_check(&slot) ||
+	int result = read_all(move->journal, (char *)&slot, sizeof slot, offset);
+	if (result < 0)
+		return result;
+	if (memcmp(slot.magic, magic, sizeof magic) != 0 || slot.check != slot_check(&slot) ||
 	    slot.piece_octets > JOURNAL_PIECE_OCTETS)
-		return false;
-	if (read_all(move->journal, move->piece, slot.piece_octets,
-		     offset + JOURNAL_HEADER_OCTETS) < 0 ||
-	    slot.piece_checksum != crc32c(0, (struct bytes){move->piece, slot.piece_octets}))
-		return false;
+		return 0;
+	result = read_all(move->journal, move->piece, slot.piece_octets,
+			  offset + JOURNAL_HEADER_OCTETS);
+	if (result < 0)
+		return result;
+	if (slot.piece_checksum != crc32c(0, (struct bytes){move->piece, slot.piece_octets}))
+		return 0;
 	*slot_out = slot;
-	return true;
+	return 1;
 }
 
-/* The slot that counts into move->slot, its piece into move->piece; false when there is none. */
-static bool slot_choose(struct move *move)
+/* The slot that counts into move->slot, its piece into move->piece. */
+static int slot_choose(struct move *move)
 {
 	struct slot slots[2];
-	bool valid[2];
-	for (unsigned i = 0; i < 2; i++)
+	int valid[2];
+	for (unsigned i = 0; i < 2; i++) {
 		valid[i] = slot_load(move, i, &slots[i]);
+		if (valid[i] < 0)
+			return valid[i];
+	}
 	if (!valid[0] && !valid[1])
-		return false;
+		return 0;
 	unsigned best = valid[1] && (!valid[0] || slots[1].sequence > slots[0].sequence);
 	return slot_load(move, best, &move->slot);
 }
 
 /* Is this the file the journal was written for, in a state that it can have left? */
-static bool belongs(struct move *move, const struct place *place, uint64_t size)
+static int belongs(struct move *move, const struct place *place)
 {
 	const struct slot *slot = &move->slot;
 	struct file_status status;
 	uint32_t before, behind;
-	if (slot->account != place->account || file_status(move->file, &status) < 0 ||
-	    status.device != slot->device || status.inode != slot->inode)
-		return false;
-	uint64_t final_size = slot->target + slot->piece_octets;
-	if (size != slot->size && !(slot->rest == slot->size && size == final_size))
-		return false;
-	if (size != slot->size) /* cut already: what lay behind is gone */
-		return true;
-	return witnesses(move->file, slot, &before, &behind) >= 0 && before == slot->before &&
-	       behind == slot->behind;
+	int result = file_status(move->file, &status);
+	if (result < 0)
+		return result;
+	if (slot->account != place->account || status.device != slot->device ||
+	    status.inode != slot->inode)
+		return 0;
+	uint64_t final_size = slot->target + slot->piece_octets, size = status.size_octets;
+	if (size != slot->size) /* cut already, so that what lay behind is gone; or another */
+		return slot->rest == slot->size && size == final_size;
+	result = witnesses(move->file, slot, &before, &behind);
+	if (result < 0)
+		return result;
+	return before == slot->before && behind == slot->behind;
 }
 
+/* 1: done. 0: the journal is of another file. */
 static int replay(struct move *move, const struct place *place)
 {
-	struct file_status status;
 	int result =
 		file_open(move->root->mail[place->mail_root], place->path, FILE_WRITE, &move->file);
 	if (result == -ENOENT)
-		return -ESTALE;
+		return 0;
 	if (result >= 0)
-		result = file_status(move->file, &status);
-	if (result < 0)
+		result = belongs(move, place);
+	if (result <= 0)
 		return result;
-	if (!belongs(move, place, status.size_octets))
-		return -ESTALE;
 	result = piece_apply(move);
 	if (result < 0)
 		return result;
 	struct range rest = {move->slot.rest, move->slot.size};
 	move->slot.target += move->slot.piece_octets;
-	return move_down(move, &rest, rest.start < rest.end ? 1 : 0);
+	result = move_down(move, &rest, rest.start < rest.end ? 1 : 0);
+	return result < 0 ? result : 1;
 }
 
 static void journal_name(uint64_t account, const char *before, char name[48])
@@ -281,11 +293,18 @@ int journal_replay(const struct store_root *root, const struct place *place)
 	if (result < 0)
 		return result;
 	move.piece = malloc(JOURNAL_PIECE_OCTETS);
-	if (move.piece == NULL)
-		result = -ENOMEM;
-	else if (slot_choose(&move) && move.slot.state == SLOT_PIECE)
+	result = move.piece != NULL ? slot_choose(&move) : -ENOMEM;
+	/* Without a valid slot, or with one that says done, nothing was begun or all is finished.
+	 */
+	bool counts = result > 0 && move.slot.state == SLOT_PIECE;
+	/* After a mere kill the slot, and the journal's name, may be in the page cache only. */
+	if (counts)
+		result = file_sync(move.journal);
+	if (counts && result >= 0)
+		result = file_sync(root->journal);
+	if (counts && result >= 0)
 		result = replay(&move, place);
-	if (result == -ESTALE) {
+	if (counts && result == 0) { /* of another file */
 		journal_name(place->account, "aside.", aside);
 		result = file_rename(root->journal, name, root->journal, aside);
 	} else if (result >= 0) {
@@ -294,7 +313,7 @@ int journal_replay(const struct store_root *root, const struct place *place)
 	free(move.piece);
 	file_close(move.file);
 	file_close(move.journal);
-	return result;
+	return result < 0 ? result : 0;
 }
 
 bool journal_exists(const struct store_root *root, uint64_t account)

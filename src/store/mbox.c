@@ -207,7 +207,7 @@ static enum store_result read_plain(struct mbox_maildrop *mbox, bool no_wait, ch
 	struct mbox_reading *reading = mbox->reading;
 	const struct index_entry *entry = &reading->entry;
 	/* Unquoting puts out what it held back: it works in place with some room in front. */
-	size_t room = entry->quoted ? MBOX_QUOTE_HELD : 0, length;
+	size_t room = entry->quoted ? MBOX_QUOTE_HELD : 0, length = 0;
 	enum store_result result =
 		read_stored(mbox, no_wait, out + room, size - room, &length, error);
 	if (result != STORE_OK)

@@ -154,17 +154,17 @@ static int create(const struct store_root *root, const struct place *place, stru
 	return file_open(top, place->path, flags, file_out);
 }
 
-static bool uid_taken(struct mbox_delivery *delivery, size_t before, struct bytes uid)
+static enum store_result uid_is_new(struct mbox_delivery *delivery, size_t before, struct bytes uid)
 {
 	struct index_entry entry;
 	struct index_walk walk = index_walk(delivery->mbox.index);
 	for (size_t i = 0; i < before; i++)
 		if (bytes_equal(bytes_of(delivery->base.uids[i]), uid))
-			return true;
+			return STORE_EXISTS;
 	while (index_next(&walk, &entry))
 		if (bytes_equal(uid, (struct bytes){entry.uid, entry.uid_length}))
-			return true;
-	return walk.result != STORE_OK; /* rather refuse than give an id twice */
+			return STORE_EXISTS;
+	return walk.result;
 }
 
 static enum store_result give_uids(struct mbox_delivery *delivery,
@@ -178,11 +178,14 @@ static enum store_result give_uids(struct mbox_delivery *delivery,
 			continue;
 		}
 		assert(uid.length <= UID_MAX);
-		if (uid_taken(delivery, i, uid)) {
+		enum store_result result = uid_is_new(delivery, i, uid);
+		if (result == STORE_EXISTS)
 			error_set(error, ERROR_DATA,
 				  "a message with this unique-id is there already");
-			return STORE_EXISTS;
-		}
+		else if (result != STORE_OK)
+			error_set(error, ERROR_IO, "the index cannot be read");
+		if (result != STORE_OK)
+			return result;
 		memcpy(out, uid.data, uid.length);
 		out[uid.length] = '\0';
 	}
@@ -220,6 +223,8 @@ static int append(struct mbox_delivery *delivery, const struct store_root *root,
 	int result = mbox->file == NULL ? create(root, place, &mbox->file) : 0;
 	if (result < 0)
 		return result;
+	if (mbox->size > mbox->end)
+		return -ENOSPC;
 	delivery->old_end = mbox->end;
 	result = write_all(delivery, requests);
 	if (result >= 0 && !mbox->names_synced)

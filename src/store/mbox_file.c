@@ -182,7 +182,11 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 		result = scan_tail(mbox, size, covered, &builder, &end, &aside_end);
 	if (result >= 0 && aside_end > end)
 		result = set_aside(mbox, end, aside_end);
-	if (result >= 0 && size > end)
+	/* A full user must still get at his mail, and delete: then they stay where they are. */
+	bool no_room = result == -ENOSPC || result == -EDQUOT;
+	if (no_room)
+		result = 0;
+	else if (result >= 0 && size > end)
 		result = file_set_size(mbox->file, end);
 	if (result >= 0)
 		result = file_sync(mbox->file);
@@ -196,6 +200,7 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 	file_unlink(mbox->root->mail[place->mail_root], temporary); /* of a removal that was cut */
 	mbox->index = index_builder_finish(&builder, mbox->root, mbox->account);
 	mbox->end = end;
+	mbox->size = no_room ? size : end;
 	mbox->names_synced = true;
 	return mbox->index != NULL ? 0 : -ENOMEM;
 }
@@ -216,7 +221,7 @@ static int bring_into_order(struct mbox_file *mbox, const struct place *place)
 	struct index *index = proven_index(mbox, status.size_octets, &current, &covered);
 	if (index != NULL && current && covered == status.size_octets) {
 		mbox->index = index;
-		mbox->end = covered;
+		mbox->end = mbox->size = covered;
 		mbox->names_synced = true;
 		return 0;
 	}

@@ -17,8 +17,10 @@ struct mbox_file {
 	struct file *lock;
 	struct file *file;   /* NULL: there is none yet */
 	struct index *index; /* NULL only without a file */
-	uint64_t end;        /* behind the last record: the length of the file */
-	bool names_synced;   /* the file's name is known to be on stable storage */
+	uint64_t end;        /* behind the last record */
+	uint64_t size; /* of the file. More than `end` when octets that should be set aside could
+			* not be, for want of room: nothing may be appended, a removal keeps them */
+	bool names_synced; /* the file's name is known to be on stable storage */
 };
 
 /* Takes the lock, replays a journal, opens the file, takes in what the index does not know: whole

@@ -89,7 +89,7 @@ static int plan(struct removal *removal)
 		result = plan_entry(removal, walk.number, &entry, &position, &removed);
 	if (walk.result != STORE_OK)
 		return -EIO;
-	return result >= 0 ? keep(removal, position, removal->mbox.end) : result;
+	return result >= 0 ? keep(removal, position, removal->mbox.size) : result;
 }
 
 /* ---- the three ways ---- */
@@ -170,25 +170,31 @@ static enum store_result remove_marked(struct removal *removal, struct error *er
 	int result = only_a_front_is_kept(removal) ? cut(removal) : replace(removal);
 	if (result == -ENOSPC || result == -EDQUOT)
 		return journal_compact(removal->mbox.root, &removal->place, removal->mbox.file,
-				       removal->mbox.end, removal->keep, removal->keep_count,
+				       removal->mbox.size, removal->keep, removal->keep_count,
 				       error);
 	return result < 0 ? store_failure(error, result, "while removing messages") : STORE_OK;
 }
 
 /* ---- */
 
-/* Is the file under the lock the one the session has read? */
-static bool same_file(const struct mbox_maildrop *session, const struct mbox_file *now)
+/* Is the file under the lock the one the session has read? OK, CHANGED, IO. */
+static enum store_result same_file(const struct mbox_maildrop *session, const struct mbox_file *now)
 {
 	struct file_status ours, theirs;
 	uint32_t count = session->base.summary.messages;
 	struct index_entry mine, other;
-	return now->file != NULL && file_status(session->file, &ours) == 0 &&
-	       file_status(now->file, &theirs) == 0 && ours.device == theirs.device &&
-	       ours.inode == theirs.inode && index_count(now->index) >= count &&
-	       index_read(session->index, count, 1, false, &mine) == STORE_OK &&
-	       index_read(now->index, count, 1, false, &other) == STORE_OK &&
-	       mine.offset == other.offset && strcmp(mine.uid, other.uid) == 0;
+	if (now->file == NULL)
+		return STORE_CHANGED;
+	if (file_status(session->file, &ours) < 0 || file_status(now->file, &theirs) < 0)
+		return STORE_IO;
+	if (ours.device != theirs.device || ours.inode != theirs.inode ||
+	    index_count(now->index) < count)
+		return STORE_CHANGED;
+	if (index_read(session->index, count, 1, false, &mine) != STORE_OK ||
+	    index_read(now->index, count, 1, false, &other) != STORE_OK)
+		return STORE_IO;
+	return mine.offset == other.offset && strcmp(mine.uid, other.uid) == 0 ? STORE_OK
+									       : STORE_CHANGED;
 }
 
 static void removal_end(struct removal *removal)
@@ -201,10 +207,12 @@ static void removal_end(struct removal *removal)
 static enum store_result update_locked(struct mbox_maildrop *mbox, struct removal *removal,
 				       struct error *error)
 {
-	if (!same_file(mbox, &removal->mbox)) {
-		error_set(error, ERROR_TEMPORARY,
-			  "the mailbox file was replaced by another program");
-		return STORE_CHANGED;
+	enum store_result same = same_file(mbox, &removal->mbox);
+	if (same != STORE_OK) {
+		error_set(error, same == STORE_IO ? ERROR_IO : ERROR_TEMPORARY, "%s",
+			  same == STORE_IO ? "the mailbox file cannot be read"
+					   : "the mailbox file was replaced by another program");
+		return same;
 	}
 	int result = plan(removal);
 	if (result < 0)

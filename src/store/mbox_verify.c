@@ -114,7 +114,8 @@ static void check_beside(struct verification *verification, const struct store_r
 	mbox_temporary_name(place, temporary);
 	if (file_open(root->mail[place->mail_root], temporary, FILE_READ, &file) >= 0) {
 		findings_add(verification->findings, verification->path, 0,
-			     "a removal was interrupted before it took effect");
+			     "a removal was interrupted before it took effect; the next one "
+			     "clears what it left");
 		file_close(file);
 	}
 	file_list(root->journal, find_aside, verification);
