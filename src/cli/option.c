@@ -15,6 +15,7 @@
 #include <sysexits.h>
 
 #define ROWS_MAX 16
+#define FOUND    1 /* what getopt_long returns for a row; no letter */
 
 static void print_page(const struct context *context, const struct option_page *page)
 {
@@ -41,7 +42,7 @@ static void fill_options(const struct option_page *page, struct option *options)
 		options[i] = (struct option){.name = page->rows[i].name,
 					     .has_arg = page->rows[i].flag ? no_argument
 									   : required_argument,
-					     .val = 1};
+					     .val = FOUND};
 	options[page->row_count] = (struct option){.name = "help", .val = 'h'};
 	options[page->row_count + 1] = (struct option){.name = NULL};
 }
@@ -65,16 +66,26 @@ static bool take_value(const struct option_row *row, const char *value)
 	return true;
 }
 
+/* What getopt_long did not understand: a letter, a word, or a flag that was given a value. */
 static int unknown_option(const struct context *context, const struct option_page *page,
 			  const char *word)
 {
 	const char *names[ROWS_MAX], *nearest;
 	char room[80];
 
+	if (optopt == FOUND)
+		return command_fail_usage(
+			context, "--%s takes no value",
+			error_escape(bytes_first(bytes_of(word + 2), strcspn(word + 2, "=")), room,
+				     sizeof(room)));
+	if (optopt != 0)
+		return command_fail_usage(context,
+					  "there is no option -%c (operands that begin with a "
+					  "hyphen come behind --)",
+					  optopt > ' ' && optopt < 0x7f ? optopt : '?');
 	for (size_t i = 0; i < page->row_count; i++)
 		names[i] = page->rows[i].name;
-	nearest = strncmp(word, "--", 2) == 0 ? command_nearest(word + 2, names, page->row_count)
-					      : NULL;
+	nearest = command_nearest(word + 2, names, page->row_count);
 	error_escape(bytes_of(word), room, sizeof(room));
 	if (nearest)
 		return command_fail_usage(context, "there is no option %s; did you mean --%s?",
@@ -102,7 +113,7 @@ static bool parse_options(const struct context *context, const struct option_pag
 				command_fail_usage(context, "%s needs a value", argv[optind - 1]);
 			return false;
 		}
-		if (letter != 1) {
+		if (letter != FOUND) {
 			*exit_code_out = unknown_option(context, page, argv[optind - 1]);
 			return false;
 		}
