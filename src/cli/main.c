@@ -84,10 +84,12 @@ static bool parse_global(const struct context *context, int argc, char **argv,
 			*exit_code_out = EX_OK;
 			return false;
 		} else if (letter != 'h') {
-			*exit_code_out = command_fail_usage(context,
-							    letter == '?' ? "there is no option %s"
-									  : "%s needs a value",
-							    argv[optind - 1]);
+			const char *word =
+				argv[optind - 1][0] == '-' ? argv[optind - 1] : argv[optind];
+
+			*exit_code_out = command_fail_usage(
+				context,
+				letter == '?' ? "there is no option %s" : "%s needs a value", word);
 			return false;
 		} else {
 			optind--; /* the table answers it */
