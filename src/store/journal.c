@@ -90,6 +90,15 @@ static int slot_write(struct move *move)
 	return result < 0 ? result : file_sync(move->journal);
 }
 
+/* After a mere kill, or a failed sync, what was read of the journal and its name may be in the page
+ * cache only: the slot is written again, over itself, before anything is done by it. */
+static int slot_make_stable(struct move *move)
+{
+	move->slot.sequence--; /* slot_write() takes the next one */
+	int result = slot_write(move);
+	return result < 0 ? result : file_sync(move->root->journal);
+}
+
 static int piece_apply(struct move *move)
 {
 	struct bytes piece = {move->piece, move->slot.piece_octets};
@@ -175,7 +184,10 @@ enum store_result journal_compact(const struct store_root *root, const struct pl
 	struct move move = {.root = root, .file = file};
 	struct range *list = malloc((keep_count + 1) * sizeof *list);
 	enum store_result taken = STORE_IO;
-	int result = list != NULL ? move_begin(&move, place, size) : -ENOMEM;
+	/* The slots speak of the file's length: what a delivery took back must not come again. */
+	int result = list != NULL ? file_sync(file) : -ENOMEM;
+	if (result >= 0)
+		result = move_begin(&move, place, size);
 	if (result < 0)
 		goto out;
 	taken = reserve_take(root, place->account, &move.journal, &move.slot.sequence, error);
@@ -297,11 +309,8 @@ int journal_replay(const struct store_root *root, const struct place *place)
 	/* Without a valid slot, or with one that says done, nothing was begun or all is finished.
 	 */
 	bool counts = result > 0 && move.slot.state == SLOT_PIECE;
-	/* After a mere kill the slot, and the journal's name, may be in the page cache only. */
 	if (counts)
-		result = file_sync(move.journal);
-	if (counts && result >= 0)
-		result = file_sync(root->journal);
+		result = slot_make_stable(&move);
 	if (counts && result >= 0)
 		result = replay(&move, place);
 	if (counts && result == 0) { /* of another file */

@@ -137,14 +137,20 @@ static enum store_result mbox_table(struct maildrop *maildrop, uint32_t first, u
 
 /* ---- reading a message ---- */
 
-static enum store_result changed(struct error *error)
+/* The file is not what the index says: another program was at it, or the disk has lost what it had
+ * called stable. The next opening reads the file itself. */
+static enum store_result changed(struct mbox_maildrop *mbox, struct error *error)
 {
+	index_remove(mbox->root, mbox->account);
 	error_set(error, ERROR_TEMPORARY, "the mailbox file was changed by another program");
 	return STORE_CHANGED;
 }
 
-static enum store_result damaged(struct error *error)
+/* The next opening finds out by itself, and from then on the message is refused, not cut off. */
+static enum store_result damaged(struct mbox_maildrop *mbox, struct error *error)
 {
+	if (!mbox->reading->entry.damaged)
+		index_remove(mbox->root, mbox->account);
 	error_set(error, ERROR_DATA, "the message fails its checksum");
 	return STORE_IO;
 }
@@ -162,7 +168,7 @@ static enum store_result reading_begin(struct mbox_maildrop *mbox, uint32_t numb
 	if (result == STORE_IO)
 		return bad_index(mbox, error);
 	if (result == STORE_OK && mbox->reading->entry.damaged)
-		return damaged(error);
+		return damaged(mbox, error);
 	return result;
 }
 
@@ -193,7 +199,7 @@ static enum store_result read_stored(struct mbox_maildrop *mbox, bool no_wait, c
 	if (length < 0)
 		return store_failure(error, (int)length, "while reading a message");
 	if ((size_t)length < line || (line > 0 && !line_agrees(entry, out)))
-		return changed(error);
+		return changed(mbox, error);
 	memmove(out, out + line, (size_t)length - line);
 	*length_out = (size_t)length - line;
 	reading->position += *length_out;
@@ -213,7 +219,7 @@ static enum store_result read_plain(struct mbox_maildrop *mbox, bool no_wait, ch
 	if (result != STORE_OK)
 		return result;
 	if (length == 0 && reading->position < entry->length)
-		return changed(error);
+		return changed(mbox, error);
 	if (entry->quoted)
 		length =
 			mbox_quote_remove(&reading->quote, (struct bytes){out + room, length}, out);
@@ -221,7 +227,7 @@ static enum store_result read_plain(struct mbox_maildrop *mbox, bool no_wait, ch
 	reading->offset += length;
 	*length_out = length;
 	if (reading->position == entry->length && reading->checksum != entry->checksum)
-		return damaged(error);
+		return damaged(mbox, error);
 	return STORE_OK;
 }
 

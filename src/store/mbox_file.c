@@ -122,6 +122,8 @@ static int set_aside(struct mbox_file *mbox, uint64_t from, uint64_t to)
 		result = file_sync(aside);
 	file_close(aside);
 	free(octets);
+	if (result < 0 && aside != NULL)
+		file_unlink(mbox->root->journal, name); /* half of it is no use and takes room */
 	return result < 0 ? result : file_sync(mbox->root->journal);
 }
 

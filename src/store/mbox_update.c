@@ -147,7 +147,8 @@ static int write_kept(struct removal *removal, struct file *directory, const cha
 	return result;
 }
 
-static int replace(struct removal *removal)
+/* Puts what is kept in a file of its own under the mbox's name. */
+static int replace(struct removal *removal, bool *renamed_out)
 {
 	char name[MAILDROP_PATH_MAX + 64];
 	const struct store_root *root = removal->mbox.root;
@@ -157,18 +158,19 @@ static int replace(struct removal *removal)
 	int result = write_kept(removal, directory, name);
 	if (result >= 0)
 		result = file_rename(directory, name, directory, removal->place.path);
-	if (result < 0) {
-		file_unlink(directory, name);
-		return result;
-	}
-	/* The new file has the name now: a full disk here is no reason to touch the old one. */
-	return mbox_sync_names(root, &removal->place) < 0 ? -EIO : 0;
+	*renamed_out = result >= 0;
+	if (result >= 0)
+		return mbox_sync_names(root, &removal->place);
+	file_unlink(directory, name);
+	return result;
 }
 
 static enum store_result remove_marked(struct removal *removal, struct error *error)
 {
-	int result = only_a_front_is_kept(removal) ? cut(removal) : replace(removal);
-	if (result == -ENOSPC || result == -EDQUOT)
+	bool renamed = false;
+	int result = only_a_front_is_kept(removal) ? cut(removal) : replace(removal, &renamed);
+	/* Once the new file has the name, a full disk is no reason to touch the old one. */
+	if (!renamed && (result == -ENOSPC || result == -EDQUOT))
 		return journal_compact(removal->mbox.root, &removal->place, removal->mbox.file,
 				       removal->mbox.size, removal->keep, removal->keep_count,
 				       error);
