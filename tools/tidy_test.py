@@ -86,6 +86,7 @@ ROWS = [
     ("strtol in the product", {"src/base/a.c": c_file("a", "\tstrtol(a);\n")}, "strtol()"),
     ("strtol in a test", {"tests/a.c": c_file("a", "\tstrtol(a);\n")}, None),
     ("test without its file", {"src/base/a_test.c": c_file("a_test", "")}, "there is no a.c"),
+    ("second test of a file", {"src/base/good_more_test.c": c_file("good_more_test", "")}, None),
     ("fuzzer without its file", {"src/base/a_fuzz.c": c_file("a_fuzz", "")}, "there is no a.c"),
     ("page not linked", {"docs/design/0003-disk.md": "words\n"}, "not linked"),
     ("folder not in the tour", {"src/client/a.c": c_file("a", "")}, "does not name src/client/"),

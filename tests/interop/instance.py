@@ -90,12 +90,12 @@ class Instance:
     def lmtp(self, recipient, octets):
         host, port = self.listening["lmtp"]
         with smtplib.LMTP(host, port, "client.example.net") as client:
-            client.sendmail("sender@example.net", [recipient], octets)
+            client.sendmail("sender@example.net", [recipient], with_crlf(octets))
 
     def lmtp_unix(self, recipient, octets):
         with smtplib.LMTP(os.path.join(self.root, "run/lmtp.sock"), 0,
                           "client.example.net") as client:
-            client.sendmail("sender@example.net", [recipient], octets)
+            client.sendmail("sender@example.net", [recipient], with_crlf(octets))
 
     def deliver(self, recipient, octets):
         self.postern("deliver", recipient, "--sender", "sender@example.net", octets=octets)
@@ -103,6 +103,11 @@ class Instance:
     def maildrop_path(self, name):
         user, domain = name.split("@")
         return os.path.join(self.root, "mail", domain, user)
+
+
+def with_crlf(octets):
+    """smtplib mends the line ends of text, but sends octets as they are."""
+    return octets.replace(b"\n", b"\r\n")
 
 
 def program_missing(name):
