@@ -444,7 +444,7 @@ static void try_one(enum error_code (*enter)(bool *, struct error *), const stru
 
 static int wait_for(pid_t child)
 {
-	int status;
+	int status = 0;
 	test_check(child > 0 && waitpid(child, &status, 0) == child);
 	test_check(WIFEXITED(status));
 	return WEXITSTATUS(status);
