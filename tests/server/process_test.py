@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""The processes of a server: start, death, drain, reload, and what the sandbox refuses."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import unittest
+
+from harness import (PATIENCE, SECRET, Server, in_every_mode, main, raw, refused,
+                     wait_for_end)
+
+
+class Start(unittest.TestCase):
+    @in_every_mode
+    def test_says_where_it_listens(self, mode):
+        with Server(mode) as server:
+            said = [line.rsplit(":", 1)[0] for line in server.lines if line.startswith("listening")]
+            self.assertEqual(said, ["listening pop3 127.0.0.1", "listening pop3s 127.0.0.1",
+                                    "listening lmtp 127.0.0.1", "listening lmtp unix"])
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
+    def test_one_server_a_root(self, mode):
+        with Server(mode) as server:
+            second = server.run("serve", "--pop3", "127.0.0.1:0", check=False)
+            self.assertEqual(second.returncode, 75)
+            self.assertIn(b"pid %d" % server.process.pid, second.stderr)
+            self.assertEqual(server.login().stat(), (0, 0))
+
+    @in_every_mode
+    def test_words_not_understood(self, mode):
+        server = Server(mode, accounts=())
+        for words in (["--pop4", "x"], ["--pop3"], ["--pop3", "host:1"], ["--workers", "0"],
+                      ["--pop3", "unix:/x"], ["--tls-cert", "x"]):
+            answer = server.run("serve", *words, check=False)
+            self.assertEqual(answer.returncode, 64, words)
+            self.assertTrue(answer.stderr, words)
+        server.close()
+
+    @in_every_mode
+    def test_file_and_flags(self, mode):
+        server = Server(mode)
+        path = os.path.join(server.root, "postern.conf")
+        for text, code in ((b"[serve]\nworkers = 1\nallow-plaintext = yes\n", None),
+                           (b"[serve]\nworker = 1\n", 78), (b"[serve]\nworkers 1\n", 78),
+                           (b"[serve]\npop3 = " + b"x" * 300 + b"\n", 78)):
+            with open(path, "wb") as conf:
+                conf.write(text)
+            if code is None:
+                with server:
+                    pass
+                server = Server(mode)
+                path = os.path.join(server.root, "postern.conf")
+                continue
+            answer = server.run("serve", check=False)
+            self.assertEqual(answer.returncode, code, text)
+            self.assertIn(b"line 2", answer.stderr)
+        server.close()
+
+
+class Death(unittest.TestCase):
+    @in_every_mode
+    def test_of_a_worker(self, mode):
+        with Server(mode, workers=1) as server:
+            pop3 = server.login()
+            server.kill("worker")
+            with self.assertRaises((OSError, EOFError, Exception)):
+                pop3.noop()
+            begun = time.monotonic()
+            server.login().quit()
+            self.assertLess(time.monotonic() - begun, 1)
+
+    @in_every_mode
+    def test_of_auth(self, mode):
+        with Server(mode) as server:
+            kept = server.login_in_worker(0)
+            kept.user("alice")
+            kept.pass_(SECRET)
+            server.kill("auth")
+            self.assertEqual(kept.noop(), b"+OK")
+            end = time.monotonic() + 1
+            while True:  # answered at once, with [SYS/TEMP] until the new one is there
+                other = server.login_in_worker(1)
+                other.user("alice")
+                answer = refused(other.pass_, SECRET)
+                other.close()
+                if b"[IN-USE]" in answer:
+                    break
+                self.assertIn(b"[SYS/TEMP]", answer)
+                self.assertLess(time.monotonic(), end)
+            kept.quit()
+            server.login().quit()
+
+    @in_every_mode
+    def test_of_the_supervisor(self, mode):
+        with Server(mode) as server:
+            pids = [server.pid_of("auth"), server.pid_of("worker", 0), server.pid_of("worker", 1)]
+            session = server.login()
+            server.process.kill()
+            server.process.wait()
+            for pid in pids:
+                self.assertTrue(wait_for_end(pid, 1), pid)
+            session.close()
+            server.start()
+            server.login().quit()
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
+    def test_again_and_again(self, mode):
+        with Server(mode, workers=1) as server:
+            for _ in range(6):
+                server.kill("worker")
+                server.login().quit()
+                server.kill("auth")
+
+
+class Drain(unittest.TestCase):
+    @in_every_mode
+    def test_idle_sessions_are_told(self, mode):
+        with Server(mode) as server:
+            pop3 = server.login()
+            server.process.send_signal(signal.SIGTERM)
+            self.assertIn(b"-ERR [SYS/TEMP]", pop3.file.read())
+            self.assertEqual(server.process.wait(PATIENCE), 0)
+
+    @in_every_mode
+    def test_an_answer_is_finished(self, mode):
+        message = b"Subject: long\r\n\r\n" + (b"y" * 76 + b"\r\n") * 200000
+        with Server(mode) as server:
+            server.send(message)
+            connection, reader = raw(server)
+            connection.sendall(b"USER alice\r\nPASS " + SECRET.encode() + b"\r\nRETR 1\r\n")
+            for _ in range(3):
+                self.assertTrue(reader.readline().startswith(b"+OK"))
+            self.assertTrue(reader.readline().startswith(b"+OK"))
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_for(r"drain: ")
+            text = reader.read()
+            self.assertIn(message[-1000:] + b".\r\n", text)
+            self.assertEqual(server.process.wait(PATIENCE), 0)
+            connection.close()
+
+    @in_every_mode
+    def test_the_sockets_are_closed(self, mode):
+        with Server(mode) as server:
+            self.assertEqual(server.stop(), 0)
+            with self.assertRaises(ConnectionRefusedError):
+                raw(server)
+
+
+class Reload(unittest.TestCase):
+    def certificate(self, server):
+        return ssl.get_server_certificate(("127.0.0.1", server.ports["pop3s"]))
+
+    def replace_pair(self, server, certificate, key):
+        for name, text in (("cert.pem", certificate), ("key.pem", key)):
+            with open(os.path.join(server.root, "tls", name), "wb") as file:
+                file.write(text)
+
+    def new_pair(self, server):
+        paths = [os.path.join(server.base, name) for name in ("c.pem", "k.pem")]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                        "/CN=other", "-days", "2", "-out", paths[0], "-keyout", paths[1]],
+                       check=True, capture_output=True)
+        return [open(path, "rb").read() for path in paths]
+
+    @in_every_mode
+    def test_sessions_go_on(self, mode):
+        with Server(mode) as server:
+            old = self.certificate(server)
+            kept = server.login()
+            self.replace_pair(server, *self.new_pair(server))
+            since = server.mark()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: done=yes", since=since)
+            self.assertNotEqual(self.certificate(server), old)
+            self.assertEqual(kept.noop(), b"+OK")
+            other = server.connect()
+            other.user("alice")
+            self.assertIn(b"[IN-USE]", refused(other.pass_, SECRET))
+            kept.quit()
+            server.wait_for(r"child-end: role=worker number=[01] .* status=0", count=2, since=since)
+            server.login().quit()
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
+    def test_a_bad_pair_changes_nothing(self, mode):
+        with Server(mode) as server:
+            old = self.certificate(server)
+            self.replace_pair(server, b"not a certificate\n", b"not a key\n")
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: kept=old error=")
+            self.assertEqual(self.certificate(server), old)
+            server.login(tls=True).quit()
+
+    @in_every_mode
+    def test_listeners_of_the_file(self, mode):
+        with Server(mode) as server:
+            free = socket.socket()
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            free.close()
+            with open(os.path.join(server.root, "postern.conf"), "w") as conf:
+                conf.write("[serve]\nworkers = 1\n")
+            server.flags = []
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: done=yes")
+            self.assertIsNotNone(port)
+            server.login().quit()
+
+
+class Sandbox(unittest.TestCase):
+    def attempt(self, pop3, *words):
+        return pop3._shortcmd("XTRY " + " ".join(words)).decode()
+
+    @in_every_mode
+    def test_of_a_live_worker(self, mode):
+        with Server(mode) as server:
+            server.send(b"Subject: x\r\n\r\n")
+            secret = os.path.join(server.base, "secret")
+            with open(secret, "w") as file:
+                file.write("x")
+            os.chmod(secret, 0o644)
+            os.makedirs(os.path.join(server.root, "fetch"), exist_ok=True)
+            pop3 = server.login()
+            try:
+                self.attempt(pop3, "open", "/")
+            except Exception:
+                self.skipTest("not a test build")
+            refused_ones = [("open", os.path.join(server.root, "accounts/accounts.db")),
+                            ("open", os.path.join(server.root, "accounts")),
+                            ("open", os.path.join(server.root, "tls/key.pem")),
+                            ("open", os.path.join(server.root, "fetch")),
+                            ("open", os.path.join(server.root, "run/pid")),
+                            ("create", os.path.join(server.root, "run/x")),
+                            ("create", os.path.join(server.root, "fetch/x")),
+                            ("create", os.path.join(server.base, "x")),
+                            ("open", secret), ("open", "/etc/passwd"), ("exec", "/bin/true"),
+                            ("connect", "/x"), ("socket",), ("ptrace",), ("fork",), ("signal",)]
+            for words in refused_ones:
+                answer = self.attempt(pop3, *words)
+                self.assertTrue(re.search(r"refused: (EACCES|EPERM)$", answer), (words, answer))
+            name = os.path.join(server.root, "mail/example.org/alice")
+            self.assertTrue(self.attempt(pop3, "open", name).endswith("allowed"))
+
+    @in_every_mode
+    def test_users(self, mode):
+        if mode[1] is not None or os.getuid() != 0:
+            self.skipTest("started as root only")
+        with Server(mode) as server:
+            for role, uid in (("auth", 64002), ("worker", 64001)):
+                with open("/proc/%d/status" % server.pid_of(role)) as status:
+                    text = status.read()
+                self.assertRegex(text, r"Uid:\t%d\t%d\t%d\t%d\n" % (uid, uid, uid, uid))
+                self.assertRegex(text, r"Groups:\t%d? ?\n" % uid)
+                self.assertRegex(text, r"NoNewPrivs:\t1\n")
+                self.assertRegex(text, r"CapEff:\t0+\n")
+                self.assertRegex(text, r"Seccomp:\t2\n")
+
+
+class Control(unittest.TestCase):
+    @in_every_mode
+    def test_status(self, mode):
+        with Server(mode) as server:
+            server.send(b"Subject: x\r\n\r\n")
+            pop3 = server.login()
+            status = server.status()
+            roles = sorted(process["role"] for process in status["processes"])
+            self.assertEqual(roles, ["auth", "worker", "worker"])
+            self.assertEqual(len(status["sessions"]), 1)
+            pids = {process["pid"] for process in status["processes"]}
+            self.assertEqual(pids, {server.pid_of("auth"), server.pid_of("worker", 0),
+                                    server.pid_of("worker", 1)})
+            pop3.quit()
+            self.assertEqual(server.status()["sessions"], [])
+
+    @in_every_mode
+    def test_strangers_are_not_answered(self, mode):
+        if os.getuid() != 0 or mode[1] is None:
+            self.skipTest("needs a second uid")
+        with Server(mode) as server:
+            path = os.path.join(server.root, "run/control.sock")
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            os.chmod(path, 0o666)
+            stranger = subprocess.run(
+                ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", server.program,
+                 "--root", server.root, "status"], capture_output=True, timeout=60)
+            self.assertNotEqual(stranger.returncode, 0)
+            server.wait_for(r"control: refused_uid=4711")
+
+
+if __name__ == "__main__":
+    main()
