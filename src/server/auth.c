@@ -1,9 +1,8 @@
 /*
  * auth: the process of accounts, sessions and the control socket.
  *
- * Guarantees: it can open ROOT/accounts and nothing else, and nobody else can; it holds nothing that
- * is lost with it, workers announce their sessions to the next one.
- * Must not know: mail.
+ * Guarantees: it can open ROOT/accounts and nothing else, and nobody else can; it holds nothing
+ * that is lost with it, workers announce their sessions to the next one. Must not know: mail.
  */
 #include "server/auth_private.h"
 
@@ -159,8 +158,7 @@ static void on_asked(void *context)
 		peer->counted = false;
 		channel_send(peer->channel, &message, NULL, 0);
 	}
-	if (!auth->peers ||
-	    !loop_timer(auth->loop, &auth->count_timer, COUNT_MS, count_over, auth))
+	if (!auth->peers || !loop_timer(auth->loop, &auth->count_timer, COUNT_MS, count_over, auth))
 		count_over(auth);
 }
 
@@ -174,10 +172,10 @@ static void status_process(const struct auth_peer *peer, struct message_status_p
 		message->counters = peer->counters;
 }
 
-/* The cursor counts processes (auth, then the workers) and then, from SESSIONS_CURSOR on, is that of
- * the registry; END_CURSOR is behind everything. */
+/* The cursor counts processes (auth, then the workers) and then, from SESSIONS_CURSOR on, is that
+ * of the registry; END_CURSOR is behind everything. */
 #define SESSIONS_CURSOR (SIZE_MAX / 2)
-#define END_CURSOR	SIZE_MAX
+#define END_CURSOR      SIZE_MAX
 
 static bool next_status(void *context, size_t *cursor, union message *message_out)
 {
@@ -335,8 +333,8 @@ static bool prepare(struct auth *auth, int descriptor, int control, uid_t owner_
 	auth->cache = secret_cache_new(CACHE_ENTRIES);
 	auth->registry = registry_new();
 	auth->control = control_new(auth->loop, control, owner_uid, on_asked, next_status, auth);
-	auth->supervisor = channel_new(auth->loop, descriptor, on_supervisor, on_supervisor_closed,
-				       auth);
+	auth->supervisor =
+		channel_new(auth->loop, descriptor, on_supervisor, on_supervisor_closed, auth);
 	return auth->jobs && auth->cache && auth->registry && auth->control && auth->supervisor;
 }
 

@@ -1,9 +1,9 @@
 /*
  * auth_login: who may log in, and whose address an address is.
  *
- * The row of the account is read at every login; only the hash is spared where the same password was
- * right for the same verifier before. A hash runs as a job; a login that cannot succeed costs the
- * same hash, so that the clock does not tell which accounts there are.
+ * The row of the account is read at every login; only the hash is spared where the same password
+ * was right for the same verifier before. A hash runs as a job; a login that cannot succeed costs
+ * the same hash, so that the clock does not tell which accounts there are.
  *
  * Guarantees: each question is answered once; a password is wiped when it was looked at; a failed
  * login is logged at once, with its reason, which the peer is not told.
@@ -62,9 +62,10 @@ static void log_failed(const struct auth_peer *peer, const struct message_login 
 {
 	char user[LOG_FIELD_OCTETS];
 
-	log_event(LOG_LEVEL_WARNING, "login-failed", "session=%x.%llx user=%s peer=%s reason=\"%s\"",
-		  peer->worker, (unsigned long long)asked->session,
-		  log_field(asked_name(asked), user), asked->peer, reason);
+	log_event(LOG_LEVEL_WARNING, "login-failed",
+		  "session=%x.%llx user=%s peer=%s reason=\"%s\"", peer->worker,
+		  (unsigned long long)asked->session, log_field(asked_name(asked), user),
+		  asked->peer, reason);
 }
 
 static void free_login(struct login *login)
@@ -170,10 +171,9 @@ void auth_resolve(struct auth_peer *peer, const struct message_resolve *message)
 	struct message_resolved answered;
 	struct account account;
 	struct error error;
-	enum error_code code =
-		directory_find(peer->auth->directory,
-			       (struct bytes){message->address.octets, message->address.length},
-			       &account, &error);
+	enum error_code code = directory_find(
+		peer->auth->directory,
+		(struct bytes){message->address.octets, message->address.length}, &account, &error);
 
 	message_init(&answered, MESSAGE_RESOLVED, message->header.request);
 	if (code == ERROR_NONE)

@@ -25,7 +25,7 @@ struct batch_recipient {
 	struct error error; /* why, for the log */
 	char uid[UID_MAX + 1];
 	struct delivery *delivery; /* private: between prepare and finish */
-	bool copy;		   /* private: another recipient of the same maildrop */
+	bool copy;                 /* private: another recipient of the same maildrop */
 };
 
 struct batch {

@@ -1,8 +1,8 @@
 /*
  * certificate: reads, makes and checks the pair.
  *
- * Guarantees: a key that was read is wiped from memory when it is freed; a pair that exists is never
- * overwritten. Must not know: who uses it.
+ * Guarantees: a key that was read is wiped from memory when it is freed; a pair that exists is
+ * never overwritten. Must not know: who uses it.
  */
 #include "server/certificate.h"
 
@@ -12,7 +12,7 @@
 #include "server/message.h"
 
 #define CERTIFICATE_NAME "cert.pem"
-#define KEY_NAME	 "key.pem"
+#define KEY_NAME         "key.pem"
 
 void certificate_free(struct certificate *certificate)
 {
@@ -28,7 +28,8 @@ static enum error_code read_pair(int directory, const char *certificate_name, co
 					     &certificate->certificate_pem, error);
 
 	if (code == ERROR_NONE)
-		code = instance_read(directory, key_name, TLS_PEM_MAX, &certificate->key_pem, error);
+		code = instance_read(directory, key_name, TLS_PEM_MAX, &certificate->key_pem,
+				     error);
 	return code;
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -57,9 +58,11 @@ int server_child(int descriptor)
 		return EX_USAGE;
 	}
 	if (first.configure.role == PROCESS_AUTH) {
+		(void)prctl(PR_SET_NAME, "postern-auth");
 		log_open("auth", (enum log_level)first.configure.log_level);
 		_exit(auth_run(descriptor, &first.configure, descriptors));
 	}
+	(void)prctl(PR_SET_NAME, "postern-worker");
 	log_open("worker", (enum log_level)first.configure.log_level);
 	_exit(worker_run(descriptor, &first.configure, descriptors));
 }

@@ -1,9 +1,8 @@
 /*
  * conn: moves octets between a link and a service, and keeps the time-outs.
  *
- * Guarantees: the rules of conn.h. All decisions about what to watch are in settle(), all sending in
- * flush(), all receiving in receive().
- * Must not know: POP3, SMTP, stores.
+ * Guarantees: the rules of conn.h. All decisions about what to watch are in settle(), all sending
+ * in flush(), all receiving in receive(). Must not know: POP3, SMTP, stores.
  */
 #include "server/conn.h"
 

@@ -25,12 +25,12 @@
 #include "server/worker.h"
 
 enum conn_step {
-	STEP_MORE, /* something was done: call again */
-	STEP_IDLE, /* the engine has nothing for us: feed it */
-	STEP_WAIT, /* a job, question or retry is under way; conn_resume() will follow */
-	STEP_FULL, /* no room: send the output, then call again */
+	STEP_MORE,  /* something was done: call again */
+	STEP_IDLE,  /* the engine has nothing for us: feed it */
+	STEP_WAIT,  /* a job, question or retry is under way; conn_resume() will follow */
+	STEP_FULL,  /* no room: send the output, then call again */
 	STEP_CLOSE, /* send the output, then close */
-	STEP_CUT   /* close at once; conn->reason says why */
+	STEP_CUT    /* close at once; conn->reason says why */
 };
 
 struct conn_service {
@@ -38,10 +38,11 @@ struct conn_service {
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
 	size_t (*feed)(struct conn *conn, struct bytes in);
 	enum conn_step (*step)(struct conn *conn);
-	void (*answered)(struct conn *conn, const union message *answer); /* NULL: auth was lost */
+	void (*answered)(struct conn *conn, const union message *answer);  /* NULL: auth was lost */
 	uint64_t (*deadline_ms)(const struct conn *conn, uint64_t now_ms); /* for the peer */
 	void (*end)(struct conn *conn, const char *text); /* time-out, drain: engine says goodbye */
-	void (*announce)(struct conn *conn);  /* tells (a new) auth of the session, if there is one */
+	void (*announce)(
+		struct conn *conn); /* tells (a new) auth of the session, if there is one */
 	void (*probe)(struct conn *conn, uint64_t request); /* see MESSAGE_PROBE */
 	void (*close)(struct conn *conn); /* frees what the service has; logs the session's end */
 };
@@ -55,11 +56,11 @@ struct conn {
 	struct loop_timer *retry;
 	loop_callback *on_retry;
 	loop_callback *on_done;
-	uint64_t number; /* of the session, see worker_number() */
+	uint64_t number;   /* of the session, see worker_number() */
 	uint64_t question; /* asked of auth and not answered; 0: none */
 	uint64_t deadline_ms;
 	uint64_t octets_sent;
-	const char *reason; /* why it ended, for the log */
+	const char *reason;   /* why it ended, for the log */
 	struct buffer held;   /* input the engine has not taken yet */
 	struct buffer unsent; /* output the link has not taken yet */
 	struct job job;

@@ -131,8 +131,7 @@ static bool is_welcome(const struct control *control, int descriptor)
 static void on_acceptable(void *context, bool readable, bool writable)
 {
 	struct control *control = context;
-	int descriptor =
-		accept4(control->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int descriptor = accept4(control->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)readable;
 	(void)writable;

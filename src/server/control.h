@@ -18,7 +18,8 @@ struct control;
 /* Somebody asks STATUS: control_ready() is to follow. */
 typedef void control_asked_callback(void *context);
 
-/* The next message of the answer; *cursor starts at 0 and is the callee's. False behind the last. */
+/* The next message of the answer; *cursor starts at 0 and is the callee's. False behind the last.
+ */
 typedef bool control_next_callback(void *context, size_t *cursor, union message *message_out);
 
 struct control *control_new(struct loop *loop, int listening, uid_t owner_uid,

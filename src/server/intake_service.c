@@ -279,9 +279,8 @@ static void log_delivery(const struct intake_session *session,
 		  "session=%s user=%s peer=%s sender=%s octets=%llu uid=%s outcome=%s%s%s%s",
 		  session->word, recipient->account, session->peer,
 		  log_field(session->batch.trace.sender, sender),
-		  session->batch.sealed
-			  ? (unsigned long long)draft_facts(session->draft)->length
-			  : 0,
+		  session->batch.sealed ? (unsigned long long)draft_facts(session->draft)->length
+					: 0,
 		  good ? recipient->uid : "-",
 		  good ? "delivered" : error_meaning(recipient->outcome)->name,
 		  good ? "" : " error=\"", good ? "" : recipient->error.text, good ? "" : "\"");
@@ -301,7 +300,8 @@ static void account_for(struct intake_session *session)
 {
 	for (size_t i = 0; i < session->batch.count; i++) {
 		log_delivery(session, &session->batch.recipients[i]);
-		count_delivery(&session->conn.worker->counters, session->batch.recipients[i].outcome);
+		count_delivery(&session->conn.worker->counters,
+			       session->batch.recipients[i].outcome);
 	}
 	session->batch.count = 0; /* once only */
 }

@@ -14,7 +14,7 @@
 static const struct {
 	uint32_t running_max, waiting_max;
 } limits[JOB_CLASSES] = {
-	[JOB_OPEN] = {2, SESSIONS_MAX},	   [JOB_READ] = {2, SESSIONS_MAX},
+	[JOB_OPEN] = {2, SESSIONS_MAX},    [JOB_READ] = {2, SESSIONS_MAX},
 	[JOB_CHANGE] = {2, SESSIONS_MAX},  [JOB_DRAFT] = {1, SESSIONS_MAX},
 	[JOB_DELIVER] = {3, SESSIONS_MAX}, [JOB_HASH] = {JOBS_AUTH_THREADS, LOGIN_QUEUE_MAX},
 };

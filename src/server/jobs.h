@@ -1,9 +1,10 @@
 /*
  * jobs: blocking work by class, in the loop's threads, results back on the loop.
  *
- * Each class has a number of threads it may hold at once and a number of jobs that may wait, so that
- * one kind of work (deliveries that sync) cannot starve another (logins), and so that a flood is
- * refused instead of kept. No job may wait for a lock: it returns and its owner's timer tries again.
+ * Each class has a number of threads it may hold at once and a number of jobs that may wait, so
+ * that one kind of work (deliveries that sync) cannot starve another (logins), and so that a flood
+ * is refused instead of kept. No job may wait for a lock: it returns and its owner's timer tries
+ * again.
  */
 #ifndef SERVER_JOBS_H
 #define SERVER_JOBS_H

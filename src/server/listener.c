@@ -18,7 +18,7 @@
 #include "server/pop3_service.h"
 #include "server/worker.h"
 
-#define ACCEPTS_MAX	4 /* at a time: the other workers are awake for the same connections */
+#define ACCEPTS_MAX     4 /* at a time: the other workers are awake for the same connections */
 #define ACCEPT_PAUSE_MS 1000
 
 static void on_acceptable(void *context, bool readable, bool writable);
@@ -92,8 +92,7 @@ static void admit(struct listener *listener, int descriptor)
 		return;
 	}
 	worker->counters.connections++;
-	conn = conn_new(worker,
-			listener->kind == LISTENER_LMTP ? &intake_service : &pop3_service,
+	conn = conn_new(worker, listener->kind == LISTENER_LMTP ? &intake_service : &pop3_service,
 			descriptor, tls);
 	if (!conn) {
 		log_event(LOG_LEVEL_WARNING, "refused", "reason=\"out of memory\"");

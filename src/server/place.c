@@ -16,8 +16,9 @@ enum error_code place_of_account(const struct account *account, struct place *pl
 		return error_set(error, ERROR_CONFIG, "account %s is in a store of unknown kind",
 				 account->name);
 	if (account->mail_root >= MAIL_ROOTS_MAX)
-		return error_set(error, ERROR_CONFIG, "account %s is in mail root %u: there is none",
-				 account->name, (unsigned)account->mail_root);
+		return error_set(error, ERROR_CONFIG,
+				 "account %s is in mail root %u: there is none", account->name,
+				 (unsigned)account->mail_root);
 	place_out->account = account->id;
 	place_out->generation = account->generation;
 	place_out->mail_root = account->mail_root;

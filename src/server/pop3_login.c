@@ -1,8 +1,8 @@
 /*
  * pop3_login: from a name and a password to an open maildrop.
  *
- * Credentials go to auth; with its yes the maildrop is opened as a job. A maildrop that is locked is
- * contested: auth has the holder probed, and says whether it is gone (FREE), alive, or unknown.
+ * Credentials go to auth; with its yes the maildrop is opened as a job. A maildrop that is locked
+ * is contested: auth has the holder probed, and says whether it is gone (FREE), alive, or unknown.
  *
  * Guarantees: the engine gets one answer to each AUTHENTICATE; no login is told IN-USE while a
  * holder that is known might be dead.
@@ -156,8 +156,8 @@ static enum conn_step refuse_in_use(struct pop3_session *session)
 {
 	char word[CONN_WORD_OCTETS];
 
-	log_event(LOG_LEVEL_INFO, "in-use", "session=%s user=%s",
-		  conn_word(&session->conn, word), session->login->account);
+	log_event(LOG_LEVEL_INFO, "in-use", "session=%s user=%s", conn_word(&session->conn, word),
+		  session->login->account);
 	return refuse(session, POP3_LOGIN_IN_USE);
 }
 
@@ -220,8 +220,8 @@ static enum conn_step opened(struct pop3_session *session)
 		break;
 	}
 	(void)pop3_store_failed(session, "login", STORE_OK, &task.error);
-	return refuse(session, task.result == STORE_IO ? POP3_LOGIN_PERMANENT
-						       : POP3_LOGIN_TEMPORARY);
+	return refuse(session,
+		      task.result == STORE_IO ? POP3_LOGIN_PERMANENT : POP3_LOGIN_TEMPORARY);
 }
 
 static enum conn_step credentials_checked(struct pop3_session *session)

@@ -137,7 +137,7 @@ static enum conn_step find_octets(struct pop3_session *session)
 	uint32_t left = session->messages - body->number + 1;
 	bool cached = block->session == session->conn.number && block->first <= body->number &&
 		      body->number < block->first + block->count;
-	uint32_t count = cached || left == 0 ? 1
+	uint32_t count = cached || left == 0         ? 1
 			 : left < POP3_LISTING_BLOCK ? left
 						     : POP3_LISTING_BLOCK;
 	enum looked looked = look_up(session, body->number, count);
@@ -166,9 +166,9 @@ static enum conn_step fail(struct pop3_session *session, enum store_result resul
 	if (session->body.begun)
 		pop3_server_body_done(session->engine, false);
 	else
-		pop3_server_body(session->engine,
-				 error->code == ERROR_DATA ? POP3_BODY_DAMAGED : POP3_BODY_TEMPORARY,
-				 0);
+		pop3_server_body(
+			session->engine,
+			error->code == ERROR_DATA ? POP3_BODY_DAMAGED : POP3_BODY_TEMPORARY, 0);
 	return STEP_MORE;
 }
 
@@ -291,7 +291,8 @@ static enum conn_step send_from_task(struct pop3_session *session, size_t room)
 	return step;
 }
 
-/* offset counts what was handed on; a job may have read beyond it, and then its rest comes first. */
+/* offset counts what was handed on; a job may have read beyond it, and then its rest comes first.
+ */
 enum conn_step pop3_body_step(struct pop3_session *session)
 {
 	struct worker *worker = session->conn.worker;

@@ -18,9 +18,9 @@
 #include "server/trial.h"
 #endif
 
-#define STORE_RETRY_MS	  25
+#define STORE_RETRY_MS    25
 #define STORE_PATIENCE_MS 30000 /* as DELIVERY_WAIT_MS: what holds ID.file is a delivery */
-#define PROBE_LOOK_MS	  100	/* a living peer answers soon; then nobody need wait PROBE_MS */
+#define PROBE_LOOK_MS     100   /* a living peer answers soon; then nobody need wait PROBE_MS */
 
 static struct pop3_session *session_of(const struct conn *conn)
 {
@@ -280,8 +280,8 @@ static bool start(struct conn *conn)
 	if (!session->engine)
 		return false;
 	pop3_server_set_secure(session->engine, worker->allow_plaintext ||
-							 link_is_tls(conn->link) ||
-							 link_peer_is_local(conn->link));
+							link_is_tls(conn->link) ||
+							link_peer_is_local(conn->link));
 	pop3_server_greet(session->engine, worker->host, conn_word(conn, word));
 	return true;
 }

@@ -118,13 +118,13 @@ void process_send_certificate(struct process *process, const struct certificate 
 	send_pem(process, buffer_bytes(&certificate->key_pem), true, true);
 }
 
-void process_send_tickets(struct process *process, const uint8_t tickets[2][80])
+void process_send_tickets(struct process *process, const uint8_t *current, const uint8_t *previous)
 {
 	struct message_tickets message;
 
 	message_init(&message, MESSAGE_TICKETS, 0);
-	memcpy(message.current, tickets[0], sizeof(message.current));
-	memcpy(message.previous, tickets[1], sizeof(message.previous));
+	memcpy(message.current, current, sizeof(message.current));
+	memcpy(message.previous, previous, sizeof(message.previous));
 	channel_send(process->channel, &message, NULL, 0);
 	secret_wipe(&message, sizeof(message));
 }

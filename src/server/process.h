@@ -15,14 +15,14 @@ struct process {
 	enum process_role role;
 	uint32_t number;     /* of a worker, unique among the living ones */
 	uint32_t generation; /* raised by each reload */
-	pid_t pid;	     /* 0: not running */
+	pid_t pid;           /* 0: not running */
 	struct channel *channel;
 	struct loop_timer *restart;
 	uint64_t started_ms;
 	unsigned quick_deaths; /* in a row */
 	bool ready;
 	bool was_ready; /* ever */
-	bool retiring;	/* told to end; not to be started again */
+	bool retiring;  /* told to end; not to be started again */
 };
 
 /* What a child is told when it begins. */
@@ -33,7 +33,7 @@ struct process_orders {
 	uid_t owner_uid;
 	int control;
 	struct loop *loop;
-	channel_callback *on_message;	    /* with the process */
+	channel_callback *on_message;       /* with the process */
 	channel_closed_callback *on_closed; /* with the process */
 };
 
@@ -42,7 +42,7 @@ bool process_start(struct process *process, const struct process_orders *orders,
 		   struct error *error);
 
 void process_send_certificate(struct process *process, const struct certificate *certificate);
-void process_send_tickets(struct process *process, const uint8_t tickets[2][80]);
+void process_send_tickets(struct process *process, const uint8_t *current, const uint8_t *previous);
 void process_send_sockets(struct process *process, const struct sockets *sockets);
 void process_send_drain(struct process *process, bool at_once);
 

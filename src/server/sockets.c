@@ -113,8 +113,7 @@ int sockets_open_control(const char *root, const struct instance *instance, stru
 	descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	instance_remove(instance->run, "control.sock"); /* ours: we have the pid file's lock */
 	mask = umask(0177);
-	good = descriptor >= 0 &&
-	       bind(descriptor, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+	good = descriptor >= 0 && bind(descriptor, (struct sockaddr *)&name, sizeof(name)) == 0 &&
 	       listen(descriptor, CONTROL_BACKLOG) == 0;
 	if (!good)
 		error_set_errno(error, -errno, "listening on %.150s", name.sun_path);

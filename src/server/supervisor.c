@@ -23,13 +23,13 @@
 #include "server/process.h"
 #include "server/server.h"
 
-#define DESCRIPTORS_MAX	   1048576 /* SESSIONS_MAX need three each; what root can have */
-#define TICKET_KEYS_MS	   (60 * 60 * 1000)
-#define QUICK_DEATH_MS	   2000	 /* a child that lives shorter died quickly */
-#define RESTART_FIRST_MS   50	 /* after the second quick death in a row; doubled each time */
-#define RESTART_MAX_MS	   400	 /* of one that was ready: others wait for it */
+#define DESCRIPTORS_MAX       1048576 /* SESSIONS_MAX need three each; what root can have */
+#define TICKET_KEYS_MS        (60 * 60 * 1000)
+#define QUICK_DEATH_MS        2000  /* a child that lives shorter died quickly */
+#define RESTART_FIRST_MS      50    /* after the second quick death in a row; doubled each time */
+#define RESTART_MAX_MS        400   /* of one that was ready: others wait for it */
 #define RESTART_BROKEN_MAX_MS 10000 /* of one that never was: it will hardly be the next time */
-#define WORKER_NUMBERS	   (4 * WORKERS_MAX) /* old ones stay after a reload until they are empty */
+#define WORKER_NUMBERS        (4 * WORKERS_MAX) /* old ones stay after a reload until they are empty */
 
 struct supervisor {
 	struct config config;
@@ -61,6 +61,11 @@ static struct process *auth_of(struct supervisor *supervisor)
 	return process;
 }
 
+static const char *role_name(const struct process *process)
+{
+	return process->role == PROCESS_AUTH ? "auth" : "worker";
+}
+
 static bool number_is_used(const struct supervisor *supervisor, uint32_t number)
 {
 	for (const struct process *it = supervisor->processes; it; it = it->next)
@@ -80,7 +85,7 @@ static void hand_over(struct supervisor *supervisor, struct process *process)
 		return;
 	}
 	process_send_certificate(process, &supervisor->certificate);
-	process_send_tickets(process, (const uint8_t(*)[80])supervisor->tickets);
+	process_send_tickets(process, supervisor->tickets[0], supervisor->tickets[1]);
 	if (auth && auth->channel)
 		process_introduce(process, auth);
 	process_send_sockets(process, &supervisor->sockets);
@@ -94,6 +99,8 @@ static void start(struct supervisor *supervisor, struct process *process)
 	struct error error;
 
 	if (process_start(process, &supervisor->orders, &error)) {
+		log_event(LOG_LEVEL_INFO, "child-start", "role=%s number=%u pid=%ld",
+			  role_name(process), process->number, (long)process->pid);
 		hand_over(supervisor, process);
 		return;
 	}
@@ -241,8 +248,7 @@ static void log_death(const struct process *process, int status)
 	bool expected = process->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	log_event(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "child-end",
-		  "role=%s number=%u pid=%ld %s=%d",
-		  process->role == PROCESS_AUTH ? "auth" : "worker", process->number,
+		  "role=%s number=%u pid=%ld %s=%d", role_name(process), process->number,
 		  (long)process->pid, WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
@@ -275,9 +281,8 @@ static void on_death(struct supervisor *supervisor, struct process *process, int
 	process->pid = 0;
 	process->ready = false;
 	if (!supervisor->announced && !supervisor->draining) {
-		stop(supervisor, WIFEXITED(status) && WEXITSTATUS(status) != 0
-					 ? WEXITSTATUS(status)
-					 : EX_SOFTWARE);
+		stop(supervisor, WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
+									       : EX_SOFTWARE);
 	} else if (supervisor->draining || process->retiring) {
 		remove_process(supervisor, process);
 		if (supervisor->draining)
@@ -350,8 +355,8 @@ static enum error_code load_anew(struct supervisor *supervisor, struct config *c
 				 struct error *error)
 {
 	const struct config *old = &supervisor->config;
-	enum error_code code = config_parse(old->argument_count, old->arguments, old->root, config,
-					    error);
+	enum error_code code =
+		config_parse(old->argument_count, old->arguments, old->root, config, error);
 
 	if (code == ERROR_NONE)
 		code = certificate_load(config, &supervisor->instance, supervisor->host,
@@ -401,7 +406,7 @@ static void new_ticket_keys(void *context)
 	random_octets(supervisor->tickets[0], TLS_TICKET_KEY_OCTETS);
 	for (struct process *it = supervisor->processes; it; it = it->next)
 		if (it->role == PROCESS_WORKER && it->channel)
-			process_send_tickets(it, (const uint8_t(*)[80])supervisor->tickets);
+			process_send_tickets(it, supervisor->tickets[0], supervisor->tickets[1]);
 	(void)loop_timer(supervisor->loop, &supervisor->ticket_timer, TICKET_KEYS_MS,
 			 new_ticket_keys, supervisor);
 }

@@ -34,7 +34,8 @@ static const char *protocol(const struct trace *trace)
 
 bool trace_print(const struct trace *trace, struct buffer *headers)
 {
-	char sender_room[SMTP_PATH_MAX], recipient_room[ACCOUNT_NAME_MAX], helo_room[DOMAIN_MAX + 2];
+	char sender_room[SMTP_PATH_MAX], recipient_room[ACCOUNT_NAME_MAX],
+		helo_room[DOMAIN_MAX + 2];
 	char date[CLOCK_DATE_OCTETS];
 	struct bytes sender = clean(trace->sender, sender_room, sizeof(sender_room));
 	struct bytes recipient = clean(trace->recipient, recipient_room, sizeof(recipient_room));

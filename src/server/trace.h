@@ -11,12 +11,12 @@
 #include "base/bytes.h"
 
 struct trace {
-	struct bytes sender;	/* the envelope's; may be empty */
+	struct bytes sender;    /* the envelope's; may be empty */
 	struct bytes recipient; /* the account */
-	struct bytes helo;	/* what the peer called itself; may be empty */
-	struct bytes peer;	/* where it is: link_peer() */
-	struct bytes host;	/* us */
-	struct bytes session;	/* a word for the logs */
+	struct bytes helo;      /* what the peer called itself; may be empty */
+	struct bytes peer;      /* where it is: link_peer() */
+	struct bytes host;      /* us */
+	struct bytes session;   /* a word for the logs */
 	bool lmtp, tls;
 	int64_t unix_seconds;
 };

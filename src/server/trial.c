@@ -90,9 +90,9 @@ static const struct {
 	const char *word;
 	int (*run)(const char *path);
 } trials[] = {
-	{"open", try_open},	  {"create", try_create}, {"exec", try_exec},
-	{"socket", try_socket},	  {"connect", try_connect}, {"ptrace", try_ptrace},
-	{"fork", try_fork},	  {"signal", try_signal},
+	{"open", try_open},     {"create", try_create},   {"exec", try_exec},
+	{"socket", try_socket}, {"connect", try_connect}, {"ptrace", try_ptrace},
+	{"fork", try_fork},     {"signal", try_signal},
 };
 
 const char *trial_run(struct bytes argument, char outcome[TRIAL_OCTETS])

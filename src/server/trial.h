@@ -1,6 +1,6 @@
 /*
- * trial: test builds only. A worker tries what its sandbox is to refuse, so that a test can prove it
- * from inside a live one.
+ * trial: test builds only. A worker tries what its sandbox is to refuse, so that a test can prove
+ * it from inside a live one.
  */
 #ifndef SERVER_TRIAL_H
 #define SERVER_TRIAL_H

@@ -311,7 +311,8 @@ static enum error_code enter_sandbox(int descriptor, const struct message_config
 	return code;
 }
 
-static bool prepare(struct worker *worker, const struct message_configure *configure, int descriptor)
+static bool prepare(struct worker *worker, const struct message_configure *configure,
+		    int descriptor)
 {
 	worker->number = configure->number;
 	worker->owner_uid = configure->owner_uid;
@@ -330,8 +331,8 @@ static bool prepare(struct worker *worker, const struct message_configure *confi
 	if (!worker->loop || !buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX))
 		return false;
 	worker->jobs = jobs_new(worker->loop);
-	worker->supervisor = channel_new(worker->loop, descriptor, on_supervisor,
-					 on_supervisor_closed, worker);
+	worker->supervisor =
+		channel_new(worker->loop, descriptor, on_supervisor, on_supervisor_closed, worker);
 	return worker->jobs && worker->supervisor;
 }
 

@@ -61,7 +61,7 @@ struct worker {
 	struct listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	struct loop_timer *accept_timer; /* runs while accepting is paused */
-	struct loop_timer *lost_timer;	 /* runs when auth was lost: the questions are to be failed */
+	struct loop_timer *lost_timer; /* runs when auth was lost: the questions are to be failed */
 	struct peers peers;
 
 	/* Connections by slot; the slot is part of the number of a session and of a question. */
