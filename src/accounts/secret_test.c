@@ -40,6 +40,7 @@ static const struct {
 	{"short hash", BYTES("$argon2id$v=19$m=65536,t=2,p=1$" SALT "$CTFhFdXPJO1aFaMa"), false},
 	{"no hash", BYTES("$argon2id$v=19$m=65536,t=2,p=1$" SALT), false},
 	{"tail", BYTES(OK "$"), false},
+	{"far too long", BYTES(OK OK OK), false},
 	{"newline", BYTES(OK "\n"), false},
 	{"NUL", BYTES(OK "\0"), false},
 };

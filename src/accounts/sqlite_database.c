@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BUSY_MS        2000       /* a writer's transaction takes milliseconds */
+#define BUSY_MS        2000 /* a writer's transaction takes milliseconds */
+#define BUSY_STEP_MS   10
 #define APPLICATION_ID 1347375956 /* "POST": file(1) and we know our own */
 #define SCHEMA_VERSION 1
 
@@ -288,6 +290,18 @@ static enum error_code check_schema(struct directory *directory, bool *empty_out
 			 "this is a database of another program, not Postern's accounts");
 }
 
+/* In one transaction, because another process may be making the schema between two of the reads. */
+static enum error_code look_at_schema(struct directory *directory, bool *empty_out,
+				      struct error *error)
+{
+	enum error_code code = run(directory, "BEGIN", error);
+
+	if (code == ERROR_NONE)
+		code = check_schema(directory, empty_out, error);
+	run(directory, code == ERROR_NONE ? "COMMIT" : "ROLLBACK", NULL);
+	return code;
+}
+
 /* Looked at again under the write lock: two first commands may run at the same time. */
 static enum error_code make_schema(struct directory *directory, struct error *error)
 {
@@ -306,6 +320,23 @@ static enum error_code make_schema(struct directory *directory, struct error *er
 	return code;
 }
 
+/* Where several open a new file at once, SQLite refuses all but one of them the change to WAL
+ * without calling its busy handler, because two that waited for each other would wait for good. */
+static enum error_code set_journal(struct directory *directory, struct error *error)
+{
+	const struct timespec moment = {.tv_nsec = BUSY_STEP_MS * 1000 * 1000};
+	enum error_code code = run(directory, "PRAGMA journal_mode = WAL", error);
+
+	for (int waited_ms = 0; code == ERROR_TEMPORARY && waited_ms < BUSY_MS;
+	     waited_ms += BUSY_STEP_MS) {
+		nanosleep(&moment, NULL);
+		code = run(directory, "PRAGMA journal_mode = WAL", error);
+	}
+	if (code == ERROR_NONE && error)
+		error->code = ERROR_NONE;
+	return code;
+}
+
 static enum error_code set_up(struct directory *directory, bool create, const char *path,
 			      struct error *error)
 {
@@ -316,17 +347,19 @@ static enum error_code set_up(struct directory *directory, bool create, const ch
 	sqlite3_busy_timeout(directory->database, BUSY_MS);
 	sqlite3_db_config(directory->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(directory->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	code = check_schema(directory, &empty, error);
+	code = look_at_schema(directory, &empty, error);
 	if (code == ERROR_NONE && empty && !create)
 		return error_set(error, ERROR_CONFIG,
 				 "there are no accounts yet (%s is empty): \"postern account add\" "
 				 "makes the first",
 				 path);
+	if (code == ERROR_NONE)
+		code = set_journal(directory, error);
 	/* temp_store: the process that opens this may be allowed no other folder. */
 	if (code == ERROR_NONE)
 		code = run(directory,
-			   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			   "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+			   "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+			   "PRAGMA temp_store = MEMORY;",
 			   error);
 	if (code == ERROR_NONE && empty) {
 		code = make_schema(directory, error);

@@ -37,18 +37,27 @@ static void give_echo_back(int number)
 	raise(number);
 }
 
-static bool hide_echo(void)
+static void on_signals(void (*handler)(int))
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-	struct termios quiet;
 
-	if (tcgetattr(terminal, &terminal_before) != 0)
-		return false;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], give_echo_back);
-	quiet = terminal_before;
+		signal(signals[i], handler);
+}
+
+static bool hide_echo(void)
+{
+	struct termios quiet = terminal_before;
+
+	on_signals(give_echo_back);
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	return tcsetattr(terminal, TCSAFLUSH, &quiet) == 0;
+}
+
+static void show_echo(void)
+{
+	tcsetattr(terminal, TCSAFLUSH, &terminal_before);
+	on_signals(SIG_DFL);
 }
 
 static enum error_code ask(const char *question, const char *account, struct buffer *answer,
@@ -97,11 +106,11 @@ static enum error_code ask_on_terminal(const char *account, struct buffer *passw
 		return error_set(error, ERROR_USAGE,
 				 "there is no terminal to ask for the password on: give "
 				 "--password-file FILE, or - to read it from standard input");
-	if (hide_echo())
+	if (tcgetattr(terminal, &terminal_before) == 0 && hide_echo())
 		code = ask_twice(account, password, error);
 	else
 		code = error_set(error, ERROR_SYSTEM, "the terminal cannot hide what is typed");
-	tcsetattr(terminal, TCSAFLUSH, &terminal_before);
+	show_echo();
 	close(terminal);
 	return code;
 }

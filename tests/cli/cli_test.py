@@ -276,6 +276,13 @@ class Accounts(Case):
         done = self.postern("account", "add", "bob", "--password-file", "/no/such", code=NOINPUT)
         self.assertIn("/no/such", done.errors)
 
+    def test_aliases_up_to_the_limit(self):
+        aliases = [word for n in range(64) for word in ("--alias", f"a{n}@example.org")]
+        self.add("alice@example.org", *aliases, "--alias", "more@example.org", code=USAGE)
+        self.add("alice@example.org", *aliases)
+        row = json.loads(self.postern("account", "show", "alice", "--json").out)
+        self.assertEqual(len(row["aliases"]), 64)
+
     def test_first_account_needs_a_domain(self):
         self.assertIn("no domain", self.add("alice", code=DATAERR).errors)
 
@@ -469,6 +476,17 @@ class AccountImport(Case):
         self.assertIn("line 1: there is already an account alice@example.org", done.errors)
         self.assertIn("line 3: sales@example.org is already an alias of", done.errors)
         self.assertEqual(self.names(), ["alice@example.org"])
+
+    def test_file_too_large(self):
+        """At the limit it is read (and refused as one long line), one octet above it is not."""
+        path = self.write("large", b"")
+        os.truncate(path, 64 * 1024 * 1024)
+        done = self.postern("account", "import", path, code=DATAERR)
+        self.assertIn("line 1: ", done.errors)
+        os.truncate(path, 64 * 1024 * 1024 + 1)
+        done = self.run_plain("--root", self.root, "account", "import", path)
+        self.assertNotEqual(done.returncode, OK)
+        self.assertIn("more than 67108864 octets", done.errors)
 
     def test_nothing(self):
         self.assertEqual(self.import_lines(b"").out, "imported 0 accounts\n")
@@ -771,7 +789,7 @@ class Deliver(Case):
         self.deliver("alice", octets=b"", code=DATAERR)
 
     def test_large_in_bounded_memory(self):
-        """100 MB go through within an address space that could not hold them."""
+        """100 MB go through in memory that could not hold them."""
         lines = b"x" * 98 + b"\r\n"
         server = Lmtp(self.root + "/run/lmtp.sock", {})
         heard = [0]
@@ -900,11 +918,28 @@ class Served(Case):
         self.assertTrue(answer.startswith(b"+OK"))
         done = self.run_plain("--root", self.root, "account", "remove", "alice", "--delete-mail")
         self.assertNotEqual(done.returncode, OK)
-        self.assertIn("logged in", done.errors)
+        self.assertIn("in use", done.errors)
         self.assertEqual(self.names(), ["alice@example.org"])
+        self.postern("account", "remove", "alice")
+        self.assertEqual(self.names(), [])
+        self.assertTrue(self.login(b"alice", b"secret")[1].startswith(b"-ERR"))
         stream.write(b"QUIT\r\n")
         stream.flush()
         self.assertTrue(stream.readline().startswith(b"+OK"))
+
+    def test_remove_before_a_deletion(self):
+        """The mail of a removed account is kept, also from a session that was about to delete."""
+        self.postern("deliver", "alice", octets=b"Subject: kept\n\n")
+        stream, _ = self.login(b"alice", b"secret")
+        stream.write(b"DELE 1\r\n")
+        stream.flush()
+        self.assertTrue(stream.readline().startswith(b"+OK"))
+        self.postern("account", "remove", "alice")
+        stream.write(b"QUIT\r\n")
+        stream.flush()
+        self.assertFalse(stream.readline().startswith(b"+OK"))
+        self.add("alice@example.org")
+        self.assertIn("Subject: kept", self.postern("mailbox", "show", "alice", "1").out)
 
     def test_commands_beside_a_session(self):
         self.login(b"alice", b"secret")
