@@ -172,12 +172,17 @@ static size_t tls_exporter(SSL *ssl, uint8_t out[LINK_BINDING_MAX])
 		       : 0;
 }
 
-size_t link_channel_binding(const struct link *link, uint8_t out[LINK_BINDING_MAX])
+size_t link_channel_binding(const struct link *link, enum link_binding *kind_out,
+			    uint8_t out[LINK_BINDING_MAX])
 {
+	*kind_out = LINK_BINDING_NONE;
 	if (!link->ssl || !SSL_is_init_finished(link->ssl))
 		return 0;
-	return SSL_version(link->ssl) >= TLS1_3_VERSION ? tls_exporter(link->ssl, out)
-							: tls_unique(link->ssl, out);
+	bool exporter = SSL_version(link->ssl) >= TLS1_3_VERSION;
+	size_t octets = exporter ? tls_exporter(link->ssl, out) : tls_unique(link->ssl, out);
+	if (octets > 0)
+		*kind_out = exporter ? LINK_BINDING_EXPORTER : LINK_BINDING_UNIQUE;
+	return octets;
 }
 
 /* ---- octets ---- */

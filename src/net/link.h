@@ -66,7 +66,9 @@ const char *link_tls_words(const struct link *link, char room[LINK_PEER_OCTETS])
  * by the owner of the TLS session and sent to auth with the credentials. Octets, or 0: not TLS, or
  * TLS 1.2 without the extended master secret (RFC 7627), whose tls-unique can be forged. */
 #define LINK_BINDING_MAX 64
-size_t link_channel_binding(const struct link *link, uint8_t out[LINK_BINDING_MAX]);
+enum link_binding { LINK_BINDING_NONE, LINK_BINDING_EXPORTER, LINK_BINDING_UNIQUE };
+size_t link_channel_binding(const struct link *link, enum link_binding *kind_out,
+			    uint8_t out[LINK_BINDING_MAX]);
 
 /* Is the peer still there? Begins a probe (a keep-alive segment after a second without news, or the
  * data in flight); the answer some time later, within PROBE_MS for a peer that lives: true when an

@@ -358,23 +358,31 @@ static void test_channel_binding(void **state)
 		const char *name, *words;
 		struct client_options options;
 		size_t octets;
+		enum link_binding kind;
 	} rows[] = {
-		{"exporter", "TLSv1.3 ", {.version = TLS1_3_VERSION}, 32},
-		{"unique", "TLSv1.2 ", {.version = TLS1_2_VERSION}, 12},
+		{"exporter",
+		 "TLSv1.3 ",
+		 {.version = TLS1_3_VERSION},
+		 32,
+		 LINK_BINDING_EXPORTER},
+		{"unique", "TLSv1.2 ", {.version = TLS1_2_VERSION}, 12, LINK_BINDING_UNIQUE},
 		{"unique, forgeable",
 		 "TLSv1.2 ",
 		 {.version = TLS1_2_VERSION, .no_master_secret = true},
-		 0},
+		 0,
+		 LINK_BINDING_NONE},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct session session;
+		enum link_binding kind;
 		uint8_t ours[LINK_BINDING_MAX], theirs[LINK_BINDING_MAX];
 		char room[LINK_PEER_OCTETS];
 		bool unique = rows[i].options.version == TLS1_2_VERSION;
 		test_row(rows[i].name);
 		set_up(&session, &rows[i].options);
-		test_check(link_channel_binding(session.link, ours) == rows[i].octets);
+		test_check(link_channel_binding(session.link, &kind, ours) == rows[i].octets);
+		test_check(kind == rows[i].kind);
 		test_check(binding_of_client(session.client, unique, theirs) >= rows[i].octets);
 		test_check(memcmp(ours, theirs, rows[i].octets) == 0);
 		test_check(bytes_start_with(bytes_of(link_tls_words(session.link, room)),
@@ -387,11 +395,13 @@ static void test_plain_has_no_tls_words(void **state)
 {
 	(void)state;
 	struct session session;
+	enum link_binding kind;
 	uint8_t binding[LINK_BINDING_MAX];
 	char room[LINK_PEER_OCTETS];
 	set_up(&session, NULL);
 	assert_string_equal(link_tls_words(session.link, room), "");
-	assert_int_equal(link_channel_binding(session.link, binding), 0);
+	assert_int_equal(link_channel_binding(session.link, &kind, binding), 0);
+	assert_int_equal(kind, LINK_BINDING_NONE);
 	tear_down(&session);
 }
 
