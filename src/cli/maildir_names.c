@@ -5,6 +5,7 @@
  */
 #include "cli/maildir_names.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,8 +64,8 @@ enum error_code maildir_open(int folder, struct maildir *maildir_out, struct err
 		maildir_out->folders[i] = input_open_folder(folder, folder_names[i]);
 		if (maildir_out->folders[i] < 0)
 			return error_set(error, ERROR_NO_INPUT,
-					 "the folder is no Maildir: it has no %s/ that can be read",
-					 folder_names[i]);
+					 "the folder is no Maildir that uid %u can read: %s/: %s",
+					 (unsigned)geteuid(), folder_names[i], strerror(errno));
 		code = input_each_name(maildir_out->folders[i], add_name, &listing, error);
 	}
 	if (code == ERROR_NONE && maildir_out->count > 0)
