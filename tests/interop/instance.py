@@ -1,7 +1,8 @@
 """instance: a Postern for a test: a temporary root, accounts, a server on ports of the kernel's choice.
 
-The program is that in the environment's POSTERN, else the test build's. Everything the server said is
-kept; whatever a sanitizer found in any of its processes fails the test that stops it.
+The program is the test's first argument, else that in the environment's POSTERN, else the test
+build's. Everything the server said is kept; whatever a sanitizer found in any of its processes fails
+the test that stops it.
 """
 
 import os
@@ -9,11 +10,15 @@ import re
 import shutil
 import smtplib
 import subprocess
+import sys
 import tempfile
 import threading
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.environ.get("POSTERN") or os.path.join(REPOSITORY, "build/test/src/cli/postern")
+if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and os.sep in sys.argv[1]:
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+else:
+    PROGRAM = os.environ.get("POSTERN") or os.path.join(REPOSITORY, "build/test/src/cli/postern")
 READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 
