@@ -3,6 +3,7 @@
  * failure. Exits with 1 when an invariant was broken or a cell of the table was not visited.
  *
  *   crash_test [--seed N] [--states N] [--only SCENARIO] [--table FILE] [--markdown FILE]
+ * SIM_LONG in the environment means --states 8.
  *   crash_test --replay SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
  */
 #include <getopt.h>
@@ -13,6 +14,14 @@
 #include "base/random.h"
 #include "scenarios.h"
 #include "sim_inode.h"
+
+/* Millions of small pieces of memory: a long quarantine and deep stacks would cost half the time.
+ */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "malloc_context_size=3:quarantine_size_mb=4";
+}
 
 struct options {
 	struct explorer_settings settings;
@@ -25,7 +34,7 @@ static uint64_t expectations(void *context, bool power_cut)
 	const struct world *world = context;
 
 	return sim_mix(model_digest(&world->model, power_cut),
-		       world->full * 2u + world->reserve + world->level * 4u);
+		       world->batch * 4u + world->full * 2u + world->reserve + world->level * 8u);
 }
 
 static struct world branch_of(const struct world *parent, bool power_cut)
@@ -33,9 +42,11 @@ static struct world branch_of(const struct world *parent, bool power_cut)
 	struct world world = {
 		.model = parent->model,
 		.full = parent->full,
+		.batch = parent->batch,
 		.reserve = parent->reserve,
 		.started = power_cut,
-		.killed = !power_cut || parent->killed,
+		.killed = !power_cut || parent->killed ||
+			  (parent->explorer != NULL && parent->explorer->fault.fired),
 		.level = parent->level,
 	};
 
@@ -73,6 +84,7 @@ static bool check(void *context, struct sim_disk *disk, bool power_cut, struct e
 	world_stop(&world);
 	world.explorer = NULL;
 	if (inner != NULL && inner->faults_only) {
+		world.killed = true;
 		world_start(&world, disk);
 		world_recover(&world);
 		world_stop(&world);
@@ -139,11 +151,11 @@ static void run_all_faults(struct explorer_book *book, const struct scenario *sc
 		}
 }
 
-static void run_scenario(struct explorer_book *book, const struct scenario *scenario,
+static bool run_scenario(struct explorer_book *book, const struct scenario *scenario,
 			 const struct options *options)
 {
 	static struct explorer sound;
-	uint64_t states = book->states, distinct = book->distinct;
+	uint64_t states = book->states, distinct = book->distinct, failures = book->failures;
 
 	book->failures_max = book->failures + 4;
 	run(book, scenario, (struct explorer_fault){0}, &sound);
@@ -152,6 +164,7 @@ static void run_scenario(struct explorer_book *book, const struct scenario *scen
 	       (unsigned long long)sound.point, (unsigned long long)(book->states - states),
 	       (unsigned long long)(book->distinct - distinct));
 	fflush(stdout);
+	return book->failures == failures;
 }
 
 static const struct scenario *find_scenario(const char *name, size_t length)
@@ -204,12 +217,17 @@ static int write_table(const struct explorer_book *book, enum table_format forma
 
 static int run_everything(struct explorer_book *book, const struct options *options)
 {
-	size_t holes = 0;
+	size_t holes = 0, good = 0, bad = 0;
 	int failed = 0;
 
-	for (size_t i = 0; i < scenarios_count; i++)
-		if (options->only == NULL || strcmp(options->only, scenarios[i].name) == 0)
-			run_scenario(book, &scenarios[i], options);
+	for (size_t i = 0; i < scenarios_count; i++) {
+		if (options->only != NULL && strcmp(options->only, scenarios[i].name) != 0)
+			continue;
+		if (run_scenario(book, &scenarios[i], options))
+			good++;
+		else
+			bad++;
+	}
 	if (options->table != NULL)
 		failed |= write_table(book, TABLE_TABS, options->table);
 	if (options->markdown != NULL)
@@ -218,11 +236,13 @@ static int run_everything(struct explorer_book *book, const struct options *opti
 		table_print(&book->table, TABLE_TEXT, stdout);
 	if (options->only == NULL && options->fault_every == 1 && book->failures == 0)
 		holes = table_holes(&book->table, stdout);
-	printf("crash: %zu scenarios, %zu rows, %llu states (%llu different), %llu failures, "
+	printf("crash: %zu rows of the table, %llu states, %llu of them different, %llu failures, "
 	       "%zu holes\n",
-	       scenarios_count, book->table.count, (unsigned long long)book->states,
+	       book->table.count, (unsigned long long)book->states,
 	       (unsigned long long)book->distinct, (unsigned long long)book->failures, holes);
-	return failed || book->failures > 0 || holes > 0 || book->distinct == 0;
+	bad += holes > 0 || failed || book->distinct == 0;
+	printf("crash: %zu passed, %zu failed, 0 skipped\n", good, bad);
+	return bad > 0;
 }
 
 static bool parse_options(int count, char **arguments, struct options *options)
@@ -236,7 +256,8 @@ static bool parse_options(int count, char **arguments, struct options *options)
 					      {"quick", no_argument, NULL, 'q'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {NULL, 0, NULL, 0}};
-	unsigned states = 1;
+	const char *thorough = getenv("SIM_LONG");
+	unsigned states = thorough != NULL && thorough[0] != '\0' ? 8 : 1;
 	int letter;
 
 	while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) {
@@ -273,6 +294,7 @@ static bool parse_options(int count, char **arguments, struct options *options)
 	}
 	options->settings.samples *= states;
 	options->settings.damages *= states;
+	options->settings.inner_each = options->settings.inner_each / states + 1;
 	return optind == count && states > 0;
 }
 
@@ -281,10 +303,11 @@ int main(int count, char **arguments)
 	struct explorer_book book;
 	struct options options = {
 		.settings = {.seed = 1,
-			     .samples = 64,
-			     .damages = 12,
-			     .inner_each = 16,
-			     .fault_each = 16,
+			     .samples = 32,
+			     .damages = 8,
+			     .inner_each = 64,
+			     .fault_each = 12,
+			     .light_each = 6,
 			     .subsets_max = SIM_SUBSETS_ALL},
 		.fault_every = 1,
 	};

@@ -189,6 +189,8 @@ static void try_state(struct explorer *explorer, enum table_column column, struc
 	explorer->book->states++;
 	if (replay_skips(explorer, &step))
 		return;
+	if (explorer->book->replaying && explorer->book->settings.verbose)
+		sim_disk_print(explorer->disk);
 	struct sim_disk *disk =
 		power_cut ? sim_disk_cut(explorer->disk, loss) : sim_disk_copy(explorer->disk);
 	uint64_t demanded = explorer->subject->expectations(explorer->context, power_cut);
@@ -260,7 +262,9 @@ static void explore(struct explorer *explorer, struct table_cell *next)
 		try_state(explorer, COLUMN_KILL, (struct sim_loss){SIM_LOSS_NONE, 0});
 		try_loss(explorer, SIM_LOSS_NONE, 0);
 		try_loss(explorer, SIM_LOSS_ALL, 0);
-		try_losses(explorer);
+		if (!explorer->light || explorer->book->replaying ||
+		    sim_mix(state, explorer->point) % explorer->book->settings.light_each == 0)
+			try_losses(explorer);
 		explorer->last_state = state;
 	}
 	for (size_t i = 0; !stopped(explorer) && i < TABLE_LOSSES; i++) {
@@ -271,7 +275,7 @@ static void explore(struct explorer *explorer, struct table_cell *next)
 	}
 	explorer->last = next;
 	random_set_for_tests(sim_mix(explorer->book->settings.seed,
-				     sim_mix(explorer->point, explorer->depth + 7)) |
+				     sim_mix(explorer->operations, explorer->depth + 7)) |
 			     1);
 }
 
@@ -306,6 +310,7 @@ void explorer_attach(struct explorer *explorer, struct sim_disk *disk)
 	explorer->disk = disk;
 	explorer->operation = explorer->depth == 0 ? "setup" : "recovery";
 	explorer->point = 0;
+	explorer->operations = 0;
 	explorer->last = NULL;
 	explorer->last_state = 0;
 	sim_disk_set_hook(disk, before_call, explorer);
@@ -324,6 +329,7 @@ void explorer_operation(struct explorer *explorer, const char *name)
 {
 	if (explorer == NULL)
 		return;
+	explorer->operations++;
 	if (explorer->depth == 0)
 		explorer->operation = name;
 	else

@@ -39,6 +39,8 @@ struct explorer_settings {
 	unsigned damages;    /* of each kind, for each pending write */
 	unsigned inner_each; /* every n-th state has its recovery explored, too; 0: none */
 	unsigned fault_each; /* of these, every n-th has each call of its recovery fail; 0: none */
+	unsigned light_each; /* of runs with a fault and of recoveries, every n-th state is lost in
+				all ways; the others only plainly */
 	uint64_t subsets_max;
 	bool verbose;
 };
@@ -80,6 +82,7 @@ struct explorer {
 	struct explorer_fault fault;
 	const char *operation;
 	uint64_t point;
+	uint64_t operations; /* begun so far: what is random depends on nothing else */
 	struct explorer_step path[EXPLORER_DEPTH_MAX];
 	struct table_cell *last; /* the call before this point */
 	uint64_t last_state;

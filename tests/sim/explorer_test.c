@@ -196,8 +196,12 @@ static void run(struct explorer_book *book, bool renames, enum bug bug, uint64_t
 /* Without a fault, then with each fault at each point. Returns failures. */
 static uint64_t explore_toy(bool renames, enum bug bug, struct explorer_book *book)
 {
-	static const struct explorer_settings settings = {
-		.seed = 1, .samples = 32, .damages = 8, .inner_each = 4, .subsets_max = 4096};
+	static const struct explorer_settings settings = {.seed = 1,
+							  .samples = 32,
+							  .damages = 8,
+							  .inner_each = 4,
+							  .light_each = 1,
+							  .subsets_max = 4096};
 	static struct explorer sound, faulty;
 
 	explorer_book_init(book, &settings);

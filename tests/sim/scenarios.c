@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- what was there before ---- */
 
@@ -106,6 +107,96 @@ static void tail_damaged(struct world *world)
 		abort();
 }
 
+static void fill_disk(struct world *world, int64_t room)
+{
+	world->full = true;
+	sim_disk_set_capacity(world->disk, (uint64_t)((int64_t)sim_disk_used(world->disk) + room),
+			      ENOSPC);
+}
+
+/* A whole record with a wrong content, and hardly room to set it aside. */
+static void tail_damaged_on_full_disk(struct world *world)
+{
+	tail_damaged(world);
+	fill_disk(world, 10);
+}
+
+static bool remove_reserve(void *context, const char *name)
+{
+	struct world *world = context;
+
+	if (strncmp(name, "reserve.", 8) == 0 && file_unlink(world->root.journal, name) != 0)
+		abort();
+	return true;
+}
+
+static void no_reserve(struct world *world)
+{
+	four_messages(world);
+	if (file_list(world->root.journal, remove_reserve, world) != 0)
+		abort();
+}
+
+/* The one that is still open goes with the process, and makes some room. */
+static void no_room_for_reserve(struct world *world)
+{
+	no_reserve(world);
+	fill_disk(world, -1000);
+}
+
+/* The power goes at one call, after some of the same kind. */
+struct power {
+	enum sim_call call;
+	const char *role;
+	unsigned more;
+};
+
+static int cut_power(void *context, struct sim_disk *disk, const struct sim_operation *operation)
+{
+	struct power *power = context;
+
+	(void)disk;
+	if (operation->call != power->call ||
+	    strcmp(world_role(operation->path, false, false), power->role) != 0)
+		return SIM_PASS;
+	return power->more-- == 0 ? SIM_POWER_OFF : SIM_PASS;
+}
+
+/* The scenario begins with what a power cut has left. */
+static void power_went(struct world *world)
+{
+	if (world->problem[0] == '\0')
+		abort(); /* it did not */
+	world->problem[0] = '\0';
+	sim_disk_set_hook(world->disk, NULL, NULL);
+}
+
+/* The damaged tail stands aside already, but is not yet cut off. */
+static void aside_left(struct world *world)
+{
+	struct power power = {.call = SIM_SET_SIZE, .role = "mbox"};
+
+	tail_damaged(world);
+	sim_disk_set_hook(world->disk, cut_power, &power);
+	world_look(world, 0);
+	power_went(world);
+}
+
+/* A removal in place that was cut in its midst. What it was to remove may be there or not. */
+static void journal_left(struct world *world)
+{
+	struct power power = {.call = SIM_WRITE, .role = "journal", .more = 2};
+	struct session session;
+
+	long_messages(world);
+	world_open(world, 0, &session);
+	sim_disk_set_capacity(world->disk, sim_disk_used(world->disk), ENOSPC);
+	sim_disk_set_hook(world->disk, cut_power, &power);
+	world_update(world, 0, &session, 0x09);
+	power_went(world);
+	sim_disk_set_capacity(world->disk, 0, ENOSPC);
+}
+
 /* ---- what is explored ---- */
 
 static void deliver_three(struct world *world)
@@ -132,6 +223,25 @@ static void import(struct world *world)
 	world_deliver(world, 0, 6, "one.by.one");
 	world_import(world, 0, 7, 3);
 	world_deliver(world, 0, 10, NULL);
+}
+
+static void import_full(struct world *world)
+{
+	fill_disk(world, 700);
+	world_import(world, 0, 7, 3);
+	world_look(world, 0);
+}
+
+static void import_only(struct world *world)
+{
+	world_import(world, 0, 6, 2);
+	world_look(world, 0);
+}
+
+static void abort_only(struct world *world)
+{
+	world_abort(world, 0, 6);
+	world_look(world, 0);
 }
 
 static void look(struct world *world)
@@ -184,12 +294,6 @@ static void update_scattered(struct world *world)
 static void update_front(struct world *world)
 {
 	update(world, 0x01);
-}
-
-static void fill_disk(struct world *world, uint64_t room)
-{
-	world->full = true;
-	sim_disk_set_capacity(world->disk, sim_disk_used(world->disk) + room, ENOSPC);
 }
 
 static void update_full(struct world *world)
@@ -254,6 +358,26 @@ static void update_full_with_new(struct world *world)
 	world_look(world, 0);
 }
 
+/* What a delivery that was taken back has left behind the end is not yet off the disk. */
+static void abort_and_update_full(struct world *world)
+{
+	struct session session;
+
+	world_open(world, 0, &session);
+	world_abort(world, 0, 6);
+	fill_disk(world, 100);
+	world_update(world, 0, &session, 0x0B);
+	world_look(world, 0);
+}
+
+static void abort_and_update(struct world *world)
+{
+	world_abort(world, 0, 6);
+	update(world, 0x05);
+	world_abort(world, 0, 7);
+	update(world, 0x02);
+}
+
 static void abort_and_deliver(struct world *world)
 {
 	world_abort(world, 0, 6);
@@ -303,6 +427,20 @@ const struct scenario scenarios[] = {
 	{"update-suffix-new", 1, true, false, four_messages, update_suffix_with_new},
 	{"update-scattered-new", 1, true, false, four_messages, update_scattered_with_new},
 	{"update-full-new", 1, true, false, long_messages, update_full_with_new},
+	{"update-full-abort", 1, true, false, long_messages, abort_and_update_full},
+	{"update-abort", 1, true, false, four_messages, abort_and_update},
+	{"import-first", 1, false, false, nothing, import_only},
+	{"import-index-missing", 1, false, false, index_missing, import_only},
+	{"import-full", 1, false, false, one_message, import_full},
+	{"abort-index-missing", 1, false, false, index_missing, abort_only},
+	{"start", 1, true, false, no_reserve, look},
+	{"start-full", 1, true, false, no_room_for_reserve, look},
+	{"open-damaged-full", 1, false, true, tail_damaged_on_full_disk, look},
+	{"open-aside", 1, false, true, aside_left, look},
+	{"deliver-aside", 1, false, true, aside_left, deliver_three},
+	{"recover-damaged-full", 1, false, true, tail_damaged_on_full_disk, recover},
+	{"open-journal", 1, true, true, journal_left, look_and_deliver},
+	{"deliver-journal", 1, true, true, journal_left, deliver_three},
 	{"churn", 1, true, false, four_messages, churn},
 };
 const size_t scenarios_count = sizeof(scenarios) / sizeof(scenarios[0]);

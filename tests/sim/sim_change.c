@@ -108,7 +108,7 @@ void sim_inode_sync(struct sim_disk *disk, struct sim_inode *inode)
 void sim_inode_orphan(struct sim_disk *disk, struct sim_inode *inode)
 {
 	for (struct sim_change *change = disk->pending; change != NULL; change = change->next)
-		if (change->inode == inode && !change->settled)
+		if (change->inode == inode && change->kind == CHANGE_WRITE && !change->settled)
 			change->orphan = true;
 	disk->version++;
 }

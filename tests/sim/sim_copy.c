@@ -173,6 +173,23 @@ uint64_t sim_disk_digest(const struct sim_disk *disk)
 	return sim_mix(sum, disk->capacity);
 }
 
+uint64_t sim_disk_file_digest(const struct sim_disk *disk, const char *path)
+{
+	const struct sim_inode *inode = disk->top;
+	char name[SIM_NAME_MAX + 1];
+
+	while (inode != NULL && *path != '\0') {
+		size_t length = strcspn(path, "/");
+
+		assert(length < sizeof(name));
+		memcpy(name, path, length);
+		name[length] = '\0';
+		inode = view_find(&inode->visible, name);
+		path += length + (path[length] == '/');
+	}
+	return inode != NULL ? sim_mix(inode->visible.size, view_digest(&inode->visible)) : 0;
+}
+
 static void print_tree(const struct sim_inode *inode, const char *name, int depth)
 {
 	printf("%*s%s%s  inode %llu, %zu octets (%zu stable)\n", depth * 2, "", name,

@@ -288,7 +288,7 @@ static int sim_sync(struct file *file)
 	struct sim_inode *inode = handle_of(file)->inode;
 	int verdict = begin_file(file, SIM_SYNC);
 
-	if (verdict < 0 && verdict != -EINTR && !disk_of(file)->power_off && !inode->directory)
+	if (verdict < 0 && verdict != -EINTR && !disk_of(file)->power_off)
 		sim_inode_orphan(disk_of(file), inode);
 	if (verdict < 0)
 		return verdict;

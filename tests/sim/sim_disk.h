@@ -20,9 +20,9 @@
  *     (SIM_LOSS_SUBSET). SIM_LOSS_NAMES is stricter than any of the three file systems: any subset
  *     survives. A rename within one directory is old or new, never neither and never both; between
  *     two directories each of them is its own change;
- *   - a failed sync proves nothing: what it should have made stable stays pending, and of a file no
- *     later sync makes it so (Linux marks the pages clean and reports the error once); names are
- *     in the journal, which either takes them at a later sync or takes nothing any more.
+ *   - a failed sync proves nothing: what it should have made stable stays pending, and what was
+ *     written to the file no later sync makes stable (Linux marks the pages clean and reports the
+ *     error once); lengths and names are in the journal, and a later sync may take them.
  * The end of a process loses nothing but locks, handles and files without a name: sim_disk_copy().
  *
  * Everything follows from the seed. The simulator must not know what is stored on it; the role of a
@@ -135,6 +135,9 @@ struct sim_disk *sim_disk_cut(const struct sim_disk *disk, struct sim_loss loss)
 
 /* A number for all names and contents, visible and stable: equal disks, equal digests. */
 uint64_t sim_disk_digest(const struct sim_disk *disk);
+
+/* Of the octets of one visible file, by its path from the top; 0 when there is none. */
+uint64_t sim_disk_file_digest(const struct sim_disk *disk, const char *path);
 
 /* Prints what is pending and the tree, for a person. */
 void sim_disk_print(const struct sim_disk *disk);

@@ -63,9 +63,13 @@ static const struct row rows[] = {
 	{"what is written after a failed sync can be synced",
 	 {"write a 0 x", "settle", "write a 1 y", "fail a", "write a 2 z", "sync a"},
 	 {"a=x0z", "a=xyz", NULL}},
-	{"an orphaned truncation does not cut what came later",
-	 {"write a 0 xyz", "settle", "size a 1", "fail a", "write a 1 QRST", "sync a"},
-	 {"a=xQRST", NULL}},
+	{"a truncation is in the journal, and a later sync takes it",
+	 {"write a 0 xyz", "settle", "size a 1", "fail a", "sync a"},
+	 {"a=x", NULL}},
+	{"what a failed sync left behind does not come over what came later",
+	 {"write a 0 xyz", "settle", "write a 0 abcde", "fail a", "size a 2", "write a 1 QR",
+	  "sync a"},
+	 {"a=aQR", "a=xQR", NULL}},
 };
 
 static struct file *open_name(struct sim_disk *disk, const char *name, unsigned flags)

@@ -18,6 +18,7 @@ struct world {
 	struct store_root root;
 	struct model model;
 	bool full;      /* the disk may have no room: FULL is an answer */
+	bool batch;     /* several messages were written at once */
 	bool reserve;   /* this server keeps a reserve for removals on a full disk */
 	bool started;   /* by this world, out of a power cut: all that it finds is stable */
 	bool killed;    /* by this world, out of a process's end alone */

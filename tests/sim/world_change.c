@@ -63,8 +63,8 @@ static struct delivery *prepare(struct world *world, size_t drop,
 		delivery_prepare(&world->root, &place, requests, count, &delivery, &error);
 
 	if (!world_allows(world, "preparing", result, &error)) {
-		/* Taking back may itself be what has failed, only under a fault. */
-		set(entries, count, result == STORE_IO ? MAYBE : ABSENT, MAYBE);
+		/* Under a fault, taking back may itself be what has failed. */
+		set(entries, count, world_has_failed(world) ? MAYBE : ABSENT, MAYBE);
 		return NULL;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -154,6 +154,7 @@ void world_import(struct world *world, size_t drop, size_t first, size_t count)
 
 	assert(count <= 3);
 	explorer_operation(world->explorer, "import");
+	world->batch = world->batch || count > 1;
 	for (; made < count; made++) {
 		drafts[made] = make_draft(world, first + made);
 		if (drafts[made] == NULL)

@@ -4,6 +4,8 @@
 
 #include "world.h"
 
+bool world_has_failed(const struct world *world); /* the injected fault has come */
+
 /* Is OK, or an answer that the injected fault or the full disk explains? True for OK only; any
  * answer that nothing explains is a problem. */
 bool world_allows(struct world *world, const char *what, enum store_result result,
