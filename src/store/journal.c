@@ -193,7 +193,8 @@ enum store_result journal_compact(const struct store_root *root, const struct pl
 	taken = reserve_take(root, place->account, &move.journal, &move.slot.sequence, error);
 	if (taken != STORE_OK)
 		goto out;
-	memcpy(list, keep, keep_count * sizeof *list);
+	for (size_t i = 0; i < keep_count; i++)
+		list[i] = keep[i];
 	/* What is kept at the front is in its place already. */
 	size_t first = keep_count > 0 && list[0].start == 0 ? 1 : 0;
 	move.slot.target = first > 0 ? list[0].end : 0;

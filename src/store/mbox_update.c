@@ -167,10 +167,11 @@ static int replace(struct removal *removal, bool *renamed_out)
 
 static enum store_result remove_marked(struct removal *removal, struct error *error)
 {
-	bool renamed = false;
-	int result = only_a_front_is_kept(removal) ? cut(removal) : replace(removal, &renamed);
-	/* Once the new file has the name, a full disk is no reason to touch the old one. */
-	if (!renamed && (result == -ENOSPC || result == -EDQUOT))
+	bool renamed = false, front = only_a_front_is_kept(removal);
+	int result = front ? cut(removal) : replace(removal, &renamed);
+	/* Cutting needs no room, so the journal could not do better; and once the new file has the
+	 * name, a full disk is no reason to touch the old one. */
+	if (!front && !renamed && (result == -ENOSPC || result == -EDQUOT))
 		return journal_compact(removal->mbox.root, &removal->place, removal->mbox.file,
 				       removal->mbox.size, removal->keep, removal->keep_count,
 				       error);
