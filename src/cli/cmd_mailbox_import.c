@@ -277,15 +277,17 @@ int mailbox_import(struct context *context, int argc, char **argv)
 		.operands = "ACCOUNT FILE|FOLDER|-",
 		.operands_min = 2,
 		.operands_max = 2,
-		.about =
-			"Brings messages into a maildrop exactly as they are (only CRLF becomes "
-			"LF), without adding\nheaders: a message, an mbox (a file that begins with "
-			"\"From \"), a Maildir (a folder with\ncur/ and new/, in order of name), "
-			"or "
-			"standard input. Sender and date come from the From\nlines. Each message "
-			"is there whole or not at all; if the import stops, it says where. Started "
-			"as root it runs as\nthe user postern, who must be able to read the "
-			"Maildir.",
+		.about = "Brings messages into a maildrop exactly as they are (only CRLF becomes "
+			 "LF), "
+			 "without adding\nheaders: a message, an mbox (a file that begins with "
+			 "\"From \"), "
+			 "a Maildir (a folder with\ncur/ and new/, in order of name), or standard "
+			 "input. "
+			 "Sender and date come from the From\nlines. Each message is there whole "
+			 "or not at "
+			 "all; if the import stops, it says where.\nStarted as root it runs as the "
+			 "user "
+			 "postern, who must be able to read the Maildir.",
 		.examples = "  postern mailbox import alice message.eml\n"
 			    "  postern mailbox import alice /var/mail/alice --quoting mboxo\n"
 			    "  postern mailbox import alice@example.org ~/Maildir\n"
