@@ -124,30 +124,40 @@ static struct explorer inner_of(const struct explorer *explorer)
 	inner.light = true;
 	inner.fault = (struct explorer_fault){0};
 	inner.disk = NULL;
-	memset(inner.calls, 0, sizeof(inner.calls));
+	memset(inner.cells, 0, sizeof(inner.cells));
 	return inner;
 }
 
-/* Lets every call of the recovery fail once, in every way that it can. */
+static void check_with_fault(struct explorer *explorer, const struct sim_disk *disk, bool power_cut,
+			     uint64_t key, struct explorer_fault fault)
+{
+	struct explorer inner = inner_of(explorer);
+
+	inner.faults_only = true;
+	inner.fault = fault;
+	explorer->path[inner.depth] = (struct explorer_step){fault.point, fault.column, {0}};
+	check(explorer, sim_disk_copy(disk), power_cut, key, &inner);
+	explorer->path[inner.depth] = (struct explorer_step){0};
+}
+
+/* Lets every call of the recovery fail once, in every way that it can; or only in those ways that
+ * have not been tried at all. */
 static void check_with_faults(struct explorer *explorer, const struct sim_disk *disk,
-			      bool power_cut, uint64_t key, const struct explorer *sound)
+			      bool power_cut, uint64_t key, const struct explorer *sound, bool all)
 {
 	const struct explorer_step *wanted = &explorer->book->replay[explorer->depth + 1];
+	bool replaying = explorer->book->replaying;
 
 	for (uint64_t point = 1; point <= sound->point; point++)
 		for (enum table_column column = TABLE_LOSSES; column < TABLE_COLUMNS; column++) {
-			struct explorer inner = inner_of(explorer);
+			struct explorer_fault fault = {.point = point, .column = column};
 
 			if (!explorer_can_fail(sound, point, column) ||
-			    (explorer->book->replaying &&
-			     (wanted->point != point || wanted->column != column)))
+			    (!all && sound->cells[point]->before[column] > 0) ||
+			    (replaying && (wanted->point != point || wanted->column != column)))
 				continue;
-			inner.faults_only = true;
-			inner.fault = (struct explorer_fault){.point = point, .column = column};
-			explorer->path[inner.depth] = (struct explorer_step){point, column, {0}};
-			check(explorer, sim_disk_copy(disk), power_cut, key, &inner);
+			check_with_fault(explorer, disk, power_cut, key, fault);
 		}
-	explorer->path[explorer->depth + 1] = (struct explorer_step){0};
 }
 
 static bool wants_faults(const struct explorer *explorer, uint64_t key)
@@ -156,7 +166,7 @@ static bool wants_faults(const struct explorer *explorer, uint64_t key)
 
 	if (book->replaying)
 		return book->replay[explorer->depth + 1].column >= TABLE_LOSSES;
-	return book->settings.fault_each != 0 && (key >> 24) % book->settings.fault_each == 0;
+	return (key >> 24) % book->settings.fault_each == 0;
 }
 
 static void check_inside(struct explorer *explorer, struct sim_disk *disk, bool power_cut,
@@ -166,8 +176,9 @@ static void check_inside(struct explorer *explorer, struct sim_disk *disk, bool 
 	struct sim_disk *before = sim_disk_copy(disk);
 
 	check(explorer, disk, power_cut, key, &inner);
-	if (wants_faults(explorer, key))
-		check_with_faults(explorer, before, power_cut, key, &inner);
+	if (explorer->book->settings.fault_each != 0)
+		check_with_faults(explorer, before, power_cut, key, &inner,
+				  wants_faults(explorer, key));
 	sim_disk_free(before);
 }
 
@@ -297,7 +308,7 @@ static int before_call(void *context, struct sim_disk *disk, const struct sim_op
 		       operation->unnamed ? " (unnamed)" : "");
 	explore(explorer, cell);
 	assert(explorer->point < EXPLORER_POINTS_MAX);
-	explorer->calls[explorer->point] = (unsigned char)(operation->call + 1);
+	explorer->cells[explorer->point] = cell;
 	if (fault->fired || fault->point != explorer->point)
 		return SIM_PASS;
 	fault->fired = true;
@@ -345,8 +356,9 @@ void explorer_checkpoint(struct explorer *explorer)
 
 bool explorer_can_fail(const struct explorer *explorer, uint64_t point, enum table_column column)
 {
-	return explorer->calls[point] != 0 && table_verdict(column) != 0 &&
-	       table_applies(column, (enum sim_call)(explorer->calls[point] - 1));
+	const struct table_cell *cell = explorer->cells[point];
+
+	return cell != NULL && table_verdict(column) != 0 && table_applies(column, cell->call);
 }
 
 static bool parse_step(const char *text, struct explorer_step *step_out)

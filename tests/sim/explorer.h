@@ -18,7 +18,7 @@
 
 #define EXPLORER_DEPTH_MAX   2
 #define EXPLORER_TEXT_OCTETS 400
-#define EXPLORER_POINTS_MAX  4096 /* faults are tried at these; a longer run is an error */
+#define EXPLORER_POINTS_MAX  2048 /* faults are tried at these; a longer run is an error */
 
 struct explorer;
 
@@ -38,7 +38,8 @@ struct explorer_settings {
 	unsigned samples;    /* of subsets, where there are too many for all */
 	unsigned damages;    /* of each kind, for each pending write */
 	unsigned inner_each; /* every n-th state has its recovery explored, too; 0: none */
-	unsigned fault_each; /* of these, every n-th has each call of its recovery fail; 0: none */
+	unsigned fault_each; /* of these, every n-th has each call of its recovery fail, the others
+				only those that never did; 0: none */
 	unsigned light_each; /* of runs with a fault and of recoveries, every n-th state is lost in
 				all ways; the others only plainly */
 	uint64_t subsets_max;
@@ -87,7 +88,7 @@ struct explorer {
 	struct table_cell *last; /* the call before this point */
 	uint64_t last_state;
 	uint64_t last_counts[TABLE_LOSSES];
-	unsigned char calls[EXPLORER_POINTS_MAX]; /* by point: the call + 1, or 0 */
+	struct table_cell *cells[EXPLORER_POINTS_MAX]; /* by point; NULL: no call */
 };
 
 void explorer_book_init(struct explorer_book *book, const struct explorer_settings *settings);
