@@ -92,6 +92,8 @@ ROWS = [
     ("folder not in the tour", {"src/client/a.c": c_file("a", "")}, "does not name src/client/"),
     ("path that is not there", {"ARCHITECTURE.md": "`src/base/gone.c`\n"}, "does not exist"),
     ("path below src", {"ARCHITECTURE.md": "`base/gone.c`\n"}, "does not exist"),
+    ("path with a placeholder", {"ARCHITECTURE.md": "`src/base/gNAME.c` `base/bad_NAME.c`\n"},
+     "`base/bad_NAME.c` does not exist"),
     ("words that are no path", {"ARCHITECTURE.md": "`a/b` `ROOT/run/`\n"}, None),
 ]
 
