@@ -81,7 +81,7 @@ struct conn {
 };
 
 /* Takes over the descriptor. NULL, and the descriptor closed, when memory has
- * run out or there are SESSIONS_MAX. */
+ * run out or there are too many connections. */
 struct conn *conn_new(struct worker *worker, const struct conn_service *service, int descriptor,
 		      bool tls);
 /* Does the rest of what conn_new() began, once the caller has set what it has to (callback). */

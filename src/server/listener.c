@@ -83,7 +83,7 @@ static void admit(struct listener *listener, int descriptor)
 	bool limited = listener->kind == LISTENER_LMTP && peer_uid(worker, descriptor, &uid);
 	struct conn *conn;
 
-	if (worker->conn_count == SESSIONS_MAX) {
+	if (worker->conn_count >= worker->conn_max) {
 		refuse(descriptor, listener->kind, "too many connections");
 		return;
 	}

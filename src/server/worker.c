@@ -12,6 +12,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -45,7 +46,7 @@ bool worker_add(struct worker *worker, struct conn *conn, uint32_t *slot_out)
 	static_assert(SESSIONS_MAX < 1U << SLOT_BITS, "slots fit their bits");
 	uint32_t unused = worker->slots_used - worker->conn_count;
 
-	if (worker->conn_count == SESSIONS_MAX)
+	if (worker->conn_count >= worker->conn_max)
 		return false;
 	*slot_out = unused > 0 ? worker->free_slots[unused - 1] : worker->slots_used++;
 	worker->conns[*slot_out] = conn;
@@ -274,6 +275,24 @@ static void on_supervisor_closed(void *context)
 
 /* ---- beginning ---- */
 
+/* Where the system gives us few descriptors, fewer sessions are let in, so that none of them fails
+ * amid its UPDATE for want of one. */
+#define DESCRIPTORS_A_SESSION 5 /* socket, lock, maildrop, index; and one to work with */
+#define DESCRIPTORS_OF_OURS   64
+
+static uint32_t connections_max(void)
+{
+	struct rlimit limit;
+	rlim_t sessions;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return SESSIONS_MAX;
+	if (limit.rlim_cur < DESCRIPTORS_OF_OURS + DESCRIPTORS_A_SESSION)
+		return 1;
+	sessions = (limit.rlim_cur - DESCRIPTORS_OF_OURS) / DESCRIPTORS_A_SESSION;
+	return sessions < SESSIONS_MAX ? (uint32_t)sessions : SESSIONS_MAX;
+}
+
 /* Descriptors: index/, journal/, run/locks/, then the mail roots. */
 static bool adopt_folders(struct worker *worker, const struct message_configure *configure,
 			  const int *descriptors)
@@ -351,6 +370,8 @@ int worker_run(int descriptor, const struct message_configure *configure, const 
 	/* One arena: a session opened by a job is freed by the loop, and its memory is to be found
 	 * again by the next job, whichever thread that is. */
 	(void)mallopt(M_ARENA_MAX, 1);
+	if (worker)
+		worker->conn_max = connections_max();
 	if (!worker || !adopt_folders(worker, configure, descriptors))
 		return fail("out of memory", NULL);
 	if (enter_sandbox(descriptor, configure, descriptors, &error) != ERROR_NONE)

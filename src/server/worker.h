@@ -67,7 +67,7 @@ struct worker {
 	/* Connections by slot; the slot is part of the number of a session and of a question. */
 	struct conn *conns[SESSIONS_MAX];
 	uint16_t free_slots[SESSIONS_MAX];
-	uint32_t conn_count, slots_used;
+	uint32_t conn_count, conn_max, slots_used;
 	uint64_t serial;
 
 	struct buffer output; /* of the connection at work; empty between two callbacks */
@@ -80,7 +80,7 @@ struct worker {
 uint64_t worker_number(struct worker *worker, uint32_t slot);
 struct conn *worker_conn(struct worker *worker, uint64_t number); /* by its slot only; or NULL */
 
-/* A slot for a new connection; false when there are SESSIONS_MAX. */
+/* A slot for a new connection; false when there are conn_max. */
 bool worker_add(struct worker *worker, struct conn *conn, uint32_t *slot_out);
 void worker_remove(struct worker *worker, uint32_t slot);
 

@@ -1,0 +1,216 @@
+/*
+ * config: words and files, understood and not.
+ */
+#include "server/config.h"
+
+#include <fcntl.h>
+
+#include "base/test.h"
+#include "server/instance.h"
+
+#define WORDS_MAX 8
+
+struct row {
+	const char *name;
+	const char *file; /* postern.conf; NULL: none */
+	const char *words[WORDS_MAX];
+	enum error_code code;
+	const char *complains_about; /* a part of the text */
+	uint32_t listeners;          /* the socket of ROOT included */
+	uint32_t workers;            /* 0: not looked at */
+	bool allow_plaintext;
+};
+
+static const struct row rows[] = {
+	{"nothing", NULL, {NULL}, ERROR_NONE, NULL, 3, 0, false},
+	{"one address", NULL, {"--pop3", "127.0.0.1:1"}, ERROR_NONE, NULL, 2, 0, false},
+	{"with =", NULL, {"--pop3=:1", "--workers=3"}, ERROR_NONE, NULL, 2, 3, false},
+	{"repeated", NULL, {"--pop3s", ":1", "--pop3s", "[::1]:2"}, ERROR_NONE, NULL, 3, 0, false},
+	{"LMTP alone", NULL, {"--lmtp", "unix:/x", "--lmtp", ":24"}, ERROR_NONE, NULL, 5, 0, false},
+	{"a switch", NULL, {"--allow-plaintext"}, ERROR_NONE, NULL, 3, 0, true},
+	{"most workers", NULL, {"--workers", "64"}, ERROR_NONE, NULL, 3, 64, false},
+	{"too many workers", NULL, {"--workers", "65"}, ERROR_USAGE, "65", 0, 0, false},
+	{"no workers", NULL, {"--workers", "0"}, ERROR_USAGE, "workers", 0, 0, false},
+	{"unknown", NULL, {"--pop4", ":1"}, ERROR_USAGE, "--pop4", 0, 0, false},
+	{"no flag", NULL, {"pop3"}, ERROR_USAGE, "pop3", 0, 0, false},
+	{"no value", NULL, {"--pop3"}, ERROR_USAGE, "--pop3", 0, 0, false},
+	{"twice", NULL, {"--workers", "1", "--workers", "2"}, ERROR_USAGE, "twice", 0, 0, false},
+	{"a host name", NULL, {"--pop3", "mail:110"}, ERROR_USAGE, "mail:110", 0, 0, false},
+	{"POP3 on a unix socket", NULL, {"--pop3", "unix:/x"}, ERROR_USAGE, "unix:/x", 0, 0, false},
+	{"half a pair", NULL, {"--tls-key", "x"}, ERROR_USAGE, "--tls-cert", 0, 0, false},
+	{"the file",
+	 "[serve]\nworkers = 2\nallow-plaintext = yes\n",
+	 {NULL},
+	 ERROR_NONE,
+	 NULL,
+	 3,
+	 2,
+	 true},
+	{"flags win",
+	 "[serve]\nworkers = 2\npop3 = :1\npop3 = :2\n",
+	 {"--workers", "5", "--pop3", ":3"},
+	 ERROR_NONE,
+	 NULL,
+	 2,
+	 5,
+	 false},
+	{"file, other kind by flag",
+	 "[serve]\npop3 = :1\n",
+	 {"--pop3s", ":2"},
+	 ERROR_NONE,
+	 NULL,
+	 3,
+	 0,
+	 false},
+	{"file, unknown key",
+	 "[serve]\n\nworker = 2\n",
+	 {NULL},
+	 ERROR_CONFIG,
+	 "line 3",
+	 0,
+	 0,
+	 false},
+	{"file, unknown section",
+	 "[server]\nworkers = 2\n",
+	 {NULL},
+	 ERROR_CONFIG,
+	 "line 2",
+	 0,
+	 0,
+	 false},
+	{"file, no key", "[serve]\nworkers\n", {NULL}, ERROR_CONFIG, "line 2", 0, 0, false},
+	{"file, neither yes nor no",
+	 "[serve]\nallow-plaintext = 1\n",
+	 {NULL},
+	 ERROR_CONFIG,
+	 "line 2",
+	 0,
+	 0,
+	 false},
+	{"file, longest line",
+	 "[serve]\n#\nworkers = 000000000000000000000000000000000000000000000000"
+	 "0000000000000000000000000000000000000000000000000000000000000000000"
+	 "000000000000000000000000000000000000000000000000000000000000000000000"
+	 "0000001\n",
+	 {NULL},
+	 ERROR_CONFIG,
+	 "line 3",
+	 0,
+	 0,
+	 false},
+};
+
+static char folder[] = "/tmp/config-test-XXXXXX";
+
+static int words_of(const struct row *row, char *arguments[WORDS_MAX])
+{
+	int count = 0;
+
+	while (count < WORDS_MAX && row->words[count]) {
+		arguments[count] = strdup(row->words[count]);
+		count++;
+	}
+	return count;
+}
+
+static void write_file(int directory, const char *text)
+{
+	struct error error;
+
+	instance_remove(directory, "postern.conf");
+	if (text)
+		test_check(instance_write(directory, "postern.conf", bytes_of(text), 0600,
+					  &error) == ERROR_NONE);
+}
+
+static void run(const struct row *row, int directory)
+{
+	static struct config config;
+	char *arguments[WORDS_MAX];
+	struct error error = {0};
+	int count = words_of(row, arguments);
+
+	test_row(row->name);
+	write_file(directory, row->file);
+	test_check(config_parse(count, arguments, folder, &config, &error) == row->code);
+	if (row->code == ERROR_NONE) {
+		test_check(config.listener_count == row->listeners);
+		test_check(row->workers == 0 ? config.workers >= 1
+					     : config.workers == row->workers);
+		test_check(config.allow_plaintext == row->allow_plaintext);
+	} else {
+		test_check(strstr(error.text, row->complains_about) != NULL);
+	}
+	for (int i = 0; i < count; i++)
+		free(arguments[i]);
+}
+
+static void test_rows(void **state)
+{
+	int directory;
+
+	(void)state;
+	test_check(mkdtemp(folder) != NULL);
+	directory = open(folder, O_RDONLY | O_DIRECTORY);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		run(&rows[i], directory);
+	instance_remove(directory, "postern.conf");
+	close(directory);
+	(void)rmdir(folder);
+}
+
+/* Each limit one below, at and above it. */
+static void test_listeners_max(void **state)
+{
+	static const struct {
+		const char *name;
+		int flags;
+		enum error_code code;
+	} limits[] = {
+		/* The socket of ROOT is one of them. */
+		{"one below", LISTENERS_MAX - 2, ERROR_NONE},
+		{"at", LISTENERS_MAX - 1, ERROR_NONE},
+		{"above", LISTENERS_MAX, ERROR_USAGE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		static struct config config;
+		char flag[] = "--pop3=:1110";
+		char *arguments[LISTENERS_MAX];
+		struct error error;
+
+		test_row(limits[i].name);
+		for (int j = 0; j < limits[i].flags; j++)
+			arguments[j] = flag;
+		test_check(config_parse(limits[i].flags, arguments, "/nowhere", &config, &error) ==
+			   limits[i].code);
+	}
+}
+
+/* Every flag that is understood is in the help. */
+static void test_help(void **state)
+{
+	static const char *const flags[] = {"--pop3 ",           "--pop3s ",   "--lmtp ",
+					    "--tls-cert ",       "--tls-key ", "--workers ",
+					    "--allow-plaintext "};
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	config_help(out);
+	fclose(out);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		test_row(flags[i]);
+		test_check(strstr(text, flags[i]) != NULL);
+	}
+	free(text);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_rows),
+	cmocka_unit_test(test_listeners_max),
+	cmocka_unit_test(test_help),
+};
+TEST_MAIN(tests)
