@@ -9,6 +9,7 @@
  */
 #include "accounts/secret.h"
 
+#include <sys/mman.h>
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -27,8 +28,9 @@ _Static_assert(crypto_pwhash_STRBYTES - 1 <= VERIFIER_MAX, "a verifier of ours f
 
 /* What a password is compared with when there is nothing to compare it with: it costs what one of
  * ours costs (SECRET_MEMORY_OCTETS, SECRET_PASSES) and no password is known for it. */
-static const char nobody[] = "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGVybiBub2JvZHkhIQ$"
-			     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+static const char nobody[VERIFIER_MAX + 1] =
+	"$argon2id$v=19$m=19456,t=2,p=1$cG9zdGVybiBub2JvZHkhIQ$"
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 _Static_assert(SECRET_MEMORY_OCTETS == 19456u * 1024 && SECRET_PASSES == 2,
 	       "nobody costs as much as everybody");
 
@@ -155,15 +157,35 @@ enum error_code secret_check_verifier(struct bytes verifier, struct error *error
 	return error_set(error, ERROR_DATA, "not a verifier that can be used: %s", fault);
 }
 
-bool secret_verify(const char *verifier, struct bytes password)
+/* libsodium answers the same for a hash that differs and for memory that it did not get; a user
+ * must not be told for the latter that his password is wrong. Is the memory this verifier asks for
+ * there? */
+static bool memory_is_there(const char *verifier)
+{
+	uint64_t memory_kib = 0;
+	struct bytes rest = bytes_of(verifier);
+
+	if (!take_literal(&rest, BYTES("$argon2id$v=19$")) ||
+	    !take_number(&rest, BYTES("m="), ',', &memory_kib))
+		return true;
+	void *memory = mmap(NULL, (size_t)memory_kib * 1024, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	munmap(memory, (size_t)memory_kib * 1024);
+	return true;
+}
+
+enum error_code secret_verify(const char *verifier, struct bytes password)
 {
 	bool usable = verifier && !verifier_fault(bytes_of(verifier)) &&
 		      secret_check_password(password, NULL) == ERROR_NONE;
-	bool right = crypto_pwhash_str_verify(usable ? verifier : nobody,
-					      password.length ? password.data : "",
-					      password.length) == 0;
+	const char *against = usable ? verifier : nobody;
 
-	return usable && right;
+	if (crypto_pwhash_str_verify(against, password.length ? password.data : "",
+				     password.length) == 0)
+		return usable ? ERROR_NONE : ERROR_DENIED;
+	return memory_is_there(against) ? ERROR_DENIED : ERROR_TEMPORARY;
 }
 
 void secret_wipe(void *data, size_t size)

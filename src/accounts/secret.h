@@ -33,10 +33,10 @@ enum error_code secret_hash(struct bytes password, char verifier_out[VERIFIER_MA
 /* Is this a verifier we can use? Syntax and bounds; ERROR_DATA with the reason. */
 enum error_code secret_check_verifier(struct bytes verifier, struct error *error);
 
-/* True when the password is right. Takes as long for a wrong one. A NULL verifier (no such account)
- * takes the time of a hash as well and is false, so that accounts cannot be guessed by the clock.
- */
-bool secret_verify(const char *verifier, struct bytes password);
+/* ERROR_NONE when the password is right, ERROR_DENIED when it is wrong, ERROR_TEMPORARY when there
+ * was no memory to find out. A wrong one takes as long. A NULL verifier (no such account) takes the
+ * time of a hash as well and is DENIED, so that accounts cannot be guessed by the clock. */
+enum error_code secret_verify(const char *verifier, struct bytes password);
 
 void secret_wipe(void *data, size_t size); /* a memset the compiler keeps */
 

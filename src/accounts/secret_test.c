@@ -2,6 +2,9 @@
  * Verifiers of ours and of others, passwords of all octets, and what the cache may remember.
  */
 #include "accounts/secret.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "base/test.h"
 
 #define SALT "c29tZXNhbHQ" /* "somesalt" */
@@ -84,8 +87,9 @@ static void test_known(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(known_rows) / sizeof(known_rows[0]); i++) {
 		test_row(known_rows[i].label);
-		test_check(secret_verify(known_rows[i].verifier,
-					 bytes_of(known_rows[i].password)) == known_rows[i].right);
+		test_check(
+			secret_verify(known_rows[i].verifier, bytes_of(known_rows[i].password)) ==
+			(known_rows[i].right ? ERROR_NONE : ERROR_DENIED));
 	}
 }
 
@@ -138,14 +142,45 @@ static void test_passwords(void **state)
 		test_check((verifier[0] != '\0') == rows[i].allowed);
 		if (code != ERROR_NONE) {
 			test_check(error.text[0] != '\0');
-			test_check(!secret_verify(OK, rows[i].password));
+			test_check(ERROR_DENIED == secret_verify(OK, rows[i].password));
 			continue;
 		}
 		test_check(secret_check_verifier(bytes_of(verifier), NULL) == ERROR_NONE);
-		test_check(secret_verify(verifier, rows[i].password));
-		test_check(!secret_verify(
-			verifier, bytes_first(rows[i].password, rows[i].password.length - 1)));
+		test_check(secret_verify(verifier, rows[i].password) == ERROR_NONE);
+		test_check(ERROR_DENIED ==
+			   secret_verify(verifier, bytes_first(rows[i].password,
+							       rows[i].password.length - 1)));
 	}
+}
+
+/* Leaves room for what the test itself needs, but not for the 64 MiB that the verifier asks for. */
+static bool limit_memory(void)
+{
+	char line[128];
+	unsigned long long data_kb = 0;
+	FILE *status = fopen("/proc/self/status", "r");
+	while (status != NULL && fgets(line, sizeof line, status) != NULL)
+		if (sscanf(line, "VmData: %llu", &data_kb) == 1)
+			break;
+	if (status != NULL)
+		fclose(status);
+	struct rlimit limit = {(data_kb << 10) + (32 << 20), (data_kb << 10) + (32 << 20)};
+	return data_kb > 0 && setrlimit(RLIMIT_DATA, &limit) == 0;
+}
+
+/* A machine out of memory must not tell a user that his password is wrong. */
+static void test_without_memory(void **state)
+{
+	(void)state;
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		if (!limit_memory())
+			_exit(2);
+		_exit(secret_verify(OK, BYTES("password")) == ERROR_TEMPORARY ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void test_salted(void **state)
@@ -224,13 +259,10 @@ static void test_init(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_init),
-	cmocka_unit_test(test_verifiers),
-	cmocka_unit_test(test_known),
-	cmocka_unit_test(test_passwords),
-	cmocka_unit_test(test_salted),
-	cmocka_unit_test(test_cache_key),
-	cmocka_unit_test(test_cache_gives_way),
+	cmocka_unit_test(test_init),           cmocka_unit_test(test_verifiers),
+	cmocka_unit_test(test_known),          cmocka_unit_test(test_passwords),
+	cmocka_unit_test(test_without_memory), cmocka_unit_test(test_salted),
+	cmocka_unit_test(test_cache_key),      cmocka_unit_test(test_cache_gives_way),
 };
 
 TEST_MAIN(tests)

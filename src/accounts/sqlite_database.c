@@ -369,6 +369,33 @@ static enum error_code set_up(struct directory *directory, bool create, const ch
 	return code;
 }
 
+/* SQLite makes every path absolute before it opens a file. Where a folder above may not be entered by
+ * the user that opens the database (an instance below /root, opened as postern-auth from within
+ * accounts/), that fails: a path stays as it was given. Links are refused by check_file(). */
+static int keep_path(sqlite3_vfs *vfs, const char *path, int room_octets, char *out)
+{
+	size_t length = strlen(path);
+
+	(void)vfs;
+	if (length >= (size_t)room_octets)
+		return SQLITE_CANTOPEN;
+	memcpy(out, path, length + 1);
+	return SQLITE_OK;
+}
+
+static const char *vfs_of_given_paths(void)
+{
+	static sqlite3_vfs vfs;
+
+	if (!vfs.xFullPathname) {
+		vfs = *sqlite3_vfs_find(NULL);
+		vfs.zName = "given-paths";
+		vfs.pNext = NULL;
+		vfs.xFullPathname = keep_path;
+	}
+	return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? vfs.zName : NULL;
+}
+
 enum error_code directory_open(const char *path, bool create, struct directory **directory_out,
 			       struct error *error)
 {
@@ -384,7 +411,7 @@ enum error_code directory_open(const char *path, bool create, struct directory *
 	if (!directory)
 		return error_set(error, ERROR_TEMPORARY, "no memory");
 	if (sqlite3_open_v2(path, &directory->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-			    NULL) != SQLITE_OK)
+			    vfs_of_given_paths()) != SQLITE_OK)
 		code = database_failed(directory, error, "opening the account database");
 	else
 		code = set_up(directory, create, path, error);

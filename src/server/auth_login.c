@@ -22,7 +22,8 @@ struct login {
 	uint64_t peer; /* its id: the worker may be gone when the hash is done */
 	struct message_login asked;
 	struct account account;
-	bool found, has_verifier, right;
+	bool found, has_verifier;
+	enum error_code verified; /* what secret_verify() said */
 	char verifier[VERIFIER_MAX + 1];
 };
 
@@ -80,8 +81,8 @@ static void hash_work(void *context)
 {
 	struct login *login = context;
 
-	login->right = secret_verify(login->has_verifier ? login->verifier : NULL,
-				     asked_password(&login->asked));
+	login->verified = secret_verify(login->has_verifier ? login->verifier : NULL,
+					asked_password(&login->asked));
 }
 
 static const char *why_denied(const struct login *login)
@@ -97,15 +98,16 @@ static void hash_done(void *context)
 {
 	struct login *login = context;
 	struct auth_peer *peer = auth_peer(login->auth, login->peer);
-	bool accepted = login->right && login->has_verifier;
+	enum error_code outcome = login->verified;
 
-	if (accepted)
+	if (outcome == ERROR_NONE)
 		secret_cache_add(login->auth->cache, login->account.id, login->verifier,
 				 asked_password(&login->asked));
-	if (peer && !accepted)
-		log_failed(peer, &login->asked, why_denied(login));
+	if (peer && outcome != ERROR_NONE)
+		log_failed(peer, &login->asked,
+			   outcome == ERROR_DENIED ? why_denied(login) : "no memory to hash");
 	if (peer)
-		answer(peer, &login->asked, accepted ? ERROR_NONE : ERROR_DENIED, &login->account);
+		answer(peer, &login->asked, outcome, &login->account);
 	free_login(login);
 }
 
