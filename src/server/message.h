@@ -89,7 +89,6 @@ struct message_configure {
 	uint32_t owner_uid; /* whose instance it is: may use the control socket */
 	uint32_t allow_plaintext;
 	uint32_t log_level;
-	uint8_t boot[16];
 	char host[DOMAIN_MAX + 3];
 };
 

@@ -220,8 +220,9 @@ static enum conn_step opened(struct pop3_session *session)
 		break;
 	}
 	(void)pop3_store_failed(session, "login", STORE_OK, &task.error);
-	return refuse(session,
-		      task.result == STORE_IO ? POP3_LOGIN_PERMANENT : POP3_LOGIN_TEMPORARY);
+	return refuse(session, task.result == STORE_IO && task.error.code != ERROR_TEMPORARY
+				       ? POP3_LOGIN_PERMANENT
+				       : POP3_LOGIN_TEMPORARY);
 }
 
 static enum conn_step credentials_checked(struct pop3_session *session)

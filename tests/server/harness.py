@@ -13,6 +13,7 @@ import json
 import os
 import poplib
 import re
+import resource
 import select
 import shutil
 import signal
@@ -106,13 +107,15 @@ class Server:
             os.chown(self.base, self.uid, self.uid)
         self.root = os.path.join(self.base, "root")
         self.lines, self.news = [], threading.Condition()
-        self.process, self.ports = None, {}
+        self.process, self.ports, self.descriptors = None, {}, None
         for name in accounts:
             self.add_account(name)
 
     # ---- running things ----
 
     def drop(self):
+        if self.descriptors and self.process is None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         if self.uid is not None:
             os.setgroups([])
             os.setgid(self.uid)
@@ -202,8 +205,10 @@ class Server:
     # ---- talking to it ----
 
     def send(self, message, *recipients, sender="bob@example.net"):
+        """A copy for each: smtplib knows one answer a message only."""
         with smtplib.LMTP("127.0.0.1", self.ports["lmtp"], timeout=PATIENCE) as lmtp:
-            return lmtp.sendmail(sender, recipients or ["alice@example.org"], message)
+            for recipient in recipients or ["alice@example.org"]:
+                lmtp.sendmail(sender, [recipient], message)
 
     def connect(self, tls=False, host="127.0.0.1"):
         if not tls:

@@ -161,6 +161,84 @@ class Mail(unittest.TestCase):
                     workers.add(greeting.split(b"session ")[1][:1])
 
 
+class Streams(unittest.TestCase):
+    """Peers that read and write in odd ways."""
+
+    @in_every_mode
+    def test_byte_by_byte(self, mode):
+        with Server(mode) as server:
+            server.send(b"Subject: x\r\n\r\nhello\r\n")
+            connection, reader = raw(server)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for octet in b"USER alice\r\nPASS " + SECRET.encode() + b"\r\nRETR 1\r\nQUIT\r\n":
+                connection.sendall(bytes([octet]))
+            text = reader.read()
+            self.assertEqual(text.count(b"+OK"), 5)
+            self.assertIn(b"hello\r\n.\r\n", text)
+            connection.close()
+
+    @in_every_mode
+    def test_half_closed(self, mode):
+        """What was sent before the end of input is still answered, also behind a job."""
+        message = b"Subject: x\r\n\r\n" + b"z" * 70 + b"\r\n" * 300000
+        with Server(mode) as server:
+            server.send(message)
+            connection, reader = raw(server)
+            connection.sendall(b"USER alice\r\nPASS " + SECRET.encode() + b"\r\nRETR 1\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            self.assertTrue(reader.read().endswith(b"\r\n.\r\n"))
+            server.wait_for(r'session-end: .* retrieved=1 .* reason="peer closed"')
+            connection.close()
+
+    @in_every_mode
+    def test_slow_readers_hold_up_nobody(self, mode):
+        """Many sessions ask for much and read nothing: little of it is kept in memory."""
+        message = b"Subject: x\r\n\r\n" + (b"z" * 76 + b"\r\n") * 100000
+        names = ["user%d@example.org" % number for number in range(20)]
+        with Server(mode, workers=1, accounts=names) as server:
+            server.send(message, *names)
+            server.login(names[0]).quit()
+            before = resident_octets(server.pid_of("worker"))
+            slow = []
+            for name in names[1:]:
+                connection, reader = raw(server)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(b"USER %s\r\nPASS %s\r\n" % (name.encode(), SECRET.encode()))
+                for _ in range(3):
+                    self.assertTrue(reader.readline().startswith(b"+OK"))
+                connection.sendall(b"RETR 1\r\n" * 5)
+                self.assertTrue(reader.readline().startswith(b"+OK"))
+                slow.append((connection, reader))
+            pop3 = server.login(names[0])
+            self.assertGreater(pop3.retr(1)[2], len(message))
+            self.assertLess(resident_octets(server.pid_of("worker")) - before, 20 * 400000)
+            for connection, reader in slow:
+                self.assertIn(b"z" * 76, reader.read(4000))
+                connection.close()
+
+    @in_every_mode
+    def test_too_long_a_line_and_rubbish(self, mode):
+        with Server(mode) as server:
+            for rubbish in (b"x" * 100000 + b"\r\n", bytes(range(256)) * 300, b"\r\n" * 1000,
+                            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+                for kind in ("pop3", "lmtp", "pop3s"):
+                    connection, reader = raw(server, kind)
+                    try:
+                        connection.sendall(rubbish)
+                        connection.shutdown(socket.SHUT_WR)
+                        reader.read()
+                    except OSError:
+                        pass
+                    connection.close()
+            server.login().quit()
+            self.assertFalse([line for line in server.lines if "child-end" in line])
+
+
+def resident_octets(pid):
+    with open("/proc/%d/statm" % pid) as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def connect_as(uid, path):
     """A connection to a unix socket that another uid has made: by a process that passes it on."""
     ours, theirs = socket.socketpair()

@@ -2,6 +2,7 @@
 """The processes of a server: start, death, drain, reload, and what the sandbox refuses."""
 
 import os
+import poplib
 import re
 import signal
 import socket
@@ -60,6 +61,47 @@ class Start(unittest.TestCase):
             self.assertEqual(answer.returncode, code, text)
             self.assertIn(b"line 2", answer.stderr)
         server.close()
+
+
+    @in_every_mode
+    def test_broken_database(self, mode):
+        server = Server(mode)
+        path = os.path.join(server.root, "accounts", "accounts.db")
+        with open(path, "r+b") as database:
+            database.write(b"this is not what it was" * 100)
+        answer = server.run("serve", "--pop3", "127.0.0.1:0", check=False)
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn(b"accounts.db", answer.stderr)
+        self.assertNotIn(b"ready", answer.stdout)
+        server.close()
+
+    @in_every_mode
+    def test_few_descriptors(self, mode):
+        """Those for whom there are none are told; the others are served to their QUIT."""
+        if mode[1] is None and os.getuid() == 0:
+            self.skipTest("root takes as many as it wants")
+        names = ["user%d@example.org" % number for number in range(30)]
+        server = Server(mode, workers=1, accounts=names[:1])
+        server.run("account", "import", "-", text=b"".join(
+            b"%s:{PLAIN}%s\n" % (name.encode(), SECRET.encode()) for name in names[1:]))
+        server.descriptors = 128
+        with server:
+            server.send(b"Subject: x\r\n\r\n", *names)
+            sessions, told = [], 0
+            for name in names:
+                try:
+                    pop3 = server.login(name)
+                    pop3.retr(1)
+                    pop3.dele(1)
+                    sessions.append(pop3)
+                except poplib.error_proto as problem:
+                    self.assertIn(b"[SYS/TEMP]", problem.args[0])
+                    told += 1
+            self.assertGreater(len(sessions), 5)
+            self.assertGreater(told, 5)
+            for pop3 in sessions:
+                self.assertTrue(pop3.quit().startswith(b"+OK"))
+            self.assertEqual(server.login(names[0]).stat(), (0, 0))
 
 
 class Death(unittest.TestCase):
