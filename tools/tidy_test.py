@@ -71,6 +71,8 @@ ROWS = [
      "in a test"),
     ("usleep elsewhere", {"src/base/a.c": c_file("a", "\tusleep(1);\n")}, None),
     ("disk in a store", {"src/store/a.c": c_file("a", "\tfsync(a);\n")}, "through base/file.h"),
+    ("mapping in a store", {"src/store/a.c": c_file("a", "\tmmap(a);\n")}, "through base/file.h"),
+    ("mapping elsewhere", {"src/net/a.c": c_file("a", "\tmmap(a);\n")}, None),
     ("method of a store", {"src/store/a.c": c_file("a", "\tstore->open(a);\n\tfile_open(b);\n")},
      None),
     ("disk in server", {"src/server/a.c": c_file("a", "\trename(a, b);\n")}, "file_kernel.c"),

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -369,8 +370,8 @@ static enum error_code set_up(struct directory *directory, bool create, const ch
 	return code;
 }
 
-/* SQLite makes every path absolute before it opens a file. Where a folder above may not be entered by
- * the user that opens the database (an instance below /root, opened as postern-auth from within
+/* SQLite makes every path absolute before it opens a file. Where a folder above may not be entered
+ * by the user that opens the database (an instance below /root, opened as postern-auth from within
  * accounts/), that fails: a path stays as it was given. Links are refused by check_file(). */
 static int keep_path(sqlite3_vfs *vfs, const char *path, int room_octets, char *out)
 {
@@ -383,17 +384,16 @@ static int keep_path(sqlite3_vfs *vfs, const char *path, int room_octets, char *
 	return SQLITE_OK;
 }
 
-static const char *vfs_of_given_paths(void)
-{
-	static sqlite3_vfs vfs;
+static sqlite3_vfs given_paths;
+static pthread_once_t vfs_made = PTHREAD_ONCE_INIT;
 
-	if (!vfs.xFullPathname) {
-		vfs = *sqlite3_vfs_find(NULL);
-		vfs.zName = "given-paths";
-		vfs.pNext = NULL;
-		vfs.xFullPathname = keep_path;
-	}
-	return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? vfs.zName : NULL;
+static void make_vfs(void)
+{
+	given_paths = *sqlite3_vfs_find(NULL);
+	given_paths.zName = "given-paths";
+	given_paths.pNext = NULL;
+	given_paths.xFullPathname = keep_path;
+	sqlite3_vfs_register(&given_paths, 0);
 }
 
 enum error_code directory_open(const char *path, bool create, struct directory **directory_out,
@@ -410,8 +410,9 @@ enum error_code directory_open(const char *path, bool create, struct directory *
 	directory = calloc(1, sizeof(*directory));
 	if (!directory)
 		return error_set(error, ERROR_TEMPORARY, "no memory");
+	pthread_once(&vfs_made, make_vfs);
 	if (sqlite3_open_v2(path, &directory->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-			    vfs_of_given_paths()) != SQLITE_OK)
+			    given_paths.zName) != SQLITE_OK)
 		code = database_failed(directory, error, "opening the account database");
 	else
 		code = set_up(directory, create, path, error);

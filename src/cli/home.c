@@ -76,6 +76,7 @@ enum error_code home_open(const struct context *context, bool create, struct hom
 		code = instance_open(home_out->path, &home_out->instance, error);
 	if (code == ERROR_NONE)
 		home_out->privileged = home_out->instance.as_root;
+	home_out->in_accounts = false;
 	return code;
 }
 
@@ -91,6 +92,13 @@ enum error_code home_become(struct home *home, enum home_side side, struct error
 	if (!home->privileged)
 		return ERROR_NONE;
 	home->privileged = false;
+	/* The folders above ROOT may be closed to postern-auth (/root is): it starts out inside. */
+	if (side == HOME_ACCOUNTS) {
+		if (fchdir(home->instance.accounts) != 0)
+			return error_set_errno(error, -errno, "entering %.150s/accounts",
+					       home->path);
+		home->in_accounts = true;
+	}
 	return instance_become(
 		side == HOME_ACCOUNTS ? home->instance.auth_user : home->instance.mail_user, error);
 }
@@ -159,7 +167,8 @@ enum error_code home_directory(const struct home *home, bool create,
 	char path[PATH_MAX + 32];
 
 	assert(!home->privileged);
-	(void)snprintf(path, sizeof(path), "%s/accounts/accounts.db", home->path);
+	(void)snprintf(path, sizeof(path), "%s%saccounts.db", home->in_accounts ? "" : home->path,
+		       home->in_accounts ? "" : "/accounts/");
 	return directory_open(path, create, directory_out, error);
 }
 

@@ -24,7 +24,8 @@ enum home_side { HOME_ACCOUNTS, HOME_MAIL };
 struct home {
 	char path[PATH_MAX]; /* ROOT, absolute */
 	struct instance instance;
-	bool privileged; /* still root */
+	bool privileged;  /* still root */
+	bool in_accounts; /* the working directory is accounts/ */
 };
 
 /* Opens ROOT; with `create` makes it. Without, a missing one is ERROR_CONFIG. */

@@ -25,8 +25,9 @@ STOP_SECONDS_MAX = 60
 
 class Instance:
     def __init__(self):
-        self.root = tempfile.mkdtemp(prefix="postern-interop-")
-        os.chmod(self.root, 0o711)
+        # Below a folder that only its owner may enter, as /root is: the server's users may not.
+        self.folder = tempfile.mkdtemp(prefix="postern-interop-")
+        self.root = os.path.join(self.folder, "root")
         self.process = None
         self.said = []
         self.listening = {}
@@ -88,7 +89,7 @@ class Instance:
         return ""
 
     def remove(self):
-        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- putting mail in ----
 
