@@ -319,7 +319,7 @@ static void test_flush(void **state)
 	for (uint64_t i = 1; i <= sent; i++) {
 		assert_true(channel_receive_blocking(f.b, &message, descriptors, &count, 1000));
 		assert_int_equal(message.header.request, i);
-		channel_flush(f.a.channel, 1000);
+		channel_flush(f.a.channel, 1); /* takes nothing as long as the socket is full */
 	}
 	tear_down(&f);
 }
