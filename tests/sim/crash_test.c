@@ -2,7 +2,8 @@
  * crash_test: the store over the simulated disk: every scenario, every file call, every loss, every
  * failure. Exits with 1 when an invariant was broken or a cell of the table was not visited.
  *
- *   crash_test [--seed N] [--states N] [--only SCENARIO] [--table FILE] [--markdown FILE]
+ *   crash_test [--seed N] [--states N] [--only SCENARIO] [--quick] [--stop]
+ *              [--table FILE] [--markdown FILE]
  * SIM_LONG in the environment means --states 8.
  *   crash_test --replay SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
  */
@@ -27,6 +28,7 @@ struct options {
 	struct explorer_settings settings;
 	const char *only, *table, *markdown, *replay;
 	unsigned fault_every; /* of all faults, which are tried */
+	bool stop;            /* at the first failure */
 };
 
 static uint64_t expectations(void *context, bool power_cut)
@@ -157,7 +159,7 @@ static bool run_scenario(struct explorer_book *book, const struct scenario *scen
 	static struct explorer sound;
 	uint64_t states = book->states, distinct = book->distinct, failures = book->failures;
 
-	book->failures_max = book->failures + 4;
+	book->failures_max = options->stop ? 1 : book->failures + 4;
 	run(book, scenario, (struct explorer_fault){0}, &sound);
 	run_all_faults(book, scenario, &sound, options->fault_every);
 	printf("%-22s %5llu points %9llu states %9llu distinct\n", scenario->name,
@@ -223,6 +225,8 @@ static int run_everything(struct explorer_book *book, const struct options *opti
 	for (size_t i = 0; i < scenarios_count; i++) {
 		if (options->only != NULL && strcmp(options->only, scenarios[i].name) != 0)
 			continue;
+		if (options->stop && bad > 0)
+			break;
 		if (run_scenario(book, &scenarios[i], options))
 			good++;
 		else
@@ -254,6 +258,7 @@ static bool parse_options(int count, char **arguments, struct options *options)
 					      {"markdown", required_argument, NULL, 'm'},
 					      {"replay", required_argument, NULL, 'r'},
 					      {"quick", no_argument, NULL, 'q'},
+					      {"stop", no_argument, NULL, 'x'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {NULL, 0, NULL, 0}};
 	const char *thorough = getenv("SIM_LONG");
@@ -285,6 +290,9 @@ static bool parse_options(int count, char **arguments, struct options *options)
 			options->settings.inner_each *= 4;
 			options->settings.fault_each = 0;
 			break;
+		case 'x':
+			options->stop = true;
+			break;
 		case 'v':
 			options->settings.verbose = true;
 			break;
@@ -314,7 +322,7 @@ int main(int count, char **arguments)
 
 	if (!parse_options(count, arguments, &options)) {
 		fprintf(stderr, "usage: crash_test [--seed N] [--states N] [--only SCENARIO] "
-				"[--quick] [--verbose] [--table FILE] [--markdown FILE] "
+				"[--quick] [--stop] [--verbose] [--table FILE] [--markdown FILE] "
 				"[--replay PATH]\n");
 		return 64;
 	}

@@ -26,7 +26,8 @@ static const struct {
 	{"Received: by 7\nDelivered-To: x\n", "\n\n"},
 	{"", "Subject: eight\n\n\303\251\377\200\n"},
 	{"Received: by 9\n", NULL}, /* longer than a sector */
-	{"", "x"},
+	{"Received: by 10\n",
+	 "Subject: fresh\n\nafter a quiet\n"}, /* as long as the first fresh one */
 	{"Received: by 11\n", NULL},
 	{"Received: by 12\n", "Subject: fresh\n\nafter a crash\n"},
 	{"Received: by 13\n", "Subject: fresh again\n\nafter another\nFrom it\n"},
@@ -159,10 +160,13 @@ static bool uid_of_another(const struct model_drop *drop, const struct model_ent
 	return false;
 }
 
+/* Of messages that nobody was told of, a later one may have come to lie before an earlier one. */
 static bool seen_behind(const struct model_drop *drop, const struct model_entry *entry)
 {
+	if (entry->now != PRESENT)
+		return false;
 	for (entry++; entry < drop->entries + drop->count; entry++)
-		if (entry->seen)
+		if (entry->seen && entry->now == PRESENT)
 			return true;
 	return false;
 }

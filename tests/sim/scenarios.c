@@ -183,7 +183,7 @@ static void aside_left(struct world *world)
 }
 
 /* A removal in place that was cut in its midst. What it was to remove may be there or not. */
-static void journal_left(struct world *world)
+void scenario_journal_left(struct world *world)
 {
 	struct power power = {.call = SIM_WRITE, .role = "journal", .more = 2};
 	struct session session;
@@ -301,6 +301,20 @@ static void update_full(struct world *world)
 	fill_disk(world, 300);
 	update(world, 0x15);
 	world_deliver(world, 0, 6, NULL);
+}
+
+/* What is removed is as long as what comes after the crash. */
+static void before_same_size(struct world *world)
+{
+	world_deliver(world, 0, 0, NULL);
+	world_deliver(world, 0, 10, NULL);
+	world_deliver(world, 0, 9, NULL);
+}
+
+static void update_full_same_size(struct world *world)
+{
+	fill_disk(world, 300);
+	update(world, 0x02);
 }
 
 static void update_full_over_quota(struct world *world)
@@ -422,6 +436,7 @@ const struct scenario scenarios[] = {
 	{"update-scattered", 1, true, false, four_messages, update_scattered},
 	{"update-front", 1, false, false, long_messages, update_front},
 	{"update-full", 1, true, false, long_messages, update_full},
+	{"update-full-same-size", 1, true, false, before_same_size, update_full_same_size},
 	{"update-quota", 1, true, false, long_messages, update_full_over_quota},
 	{"update-all-new", 1, true, false, four_messages, update_all_with_new},
 	{"update-suffix-new", 1, true, false, four_messages, update_suffix_with_new},
@@ -439,8 +454,8 @@ const struct scenario scenarios[] = {
 	{"open-aside", 1, false, true, aside_left, look},
 	{"deliver-aside", 1, false, true, aside_left, deliver_three},
 	{"recover-damaged-full", 1, false, true, tail_damaged_on_full_disk, recover},
-	{"open-journal", 1, true, true, journal_left, look_and_deliver},
-	{"deliver-journal", 1, true, true, journal_left, deliver_three},
+	{"open-journal", 1, true, true, scenario_journal_left, look_and_deliver},
+	{"deliver-journal", 1, true, true, scenario_journal_left, deliver_three},
 	{"churn", 1, true, false, four_messages, churn},
 };
 const size_t scenarios_count = sizeof(scenarios) / sizeof(scenarios[0]);

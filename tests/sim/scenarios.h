@@ -19,4 +19,7 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t scenarios_count;
 
+/* Six messages, and the journal of a removal of the first and the fourth that was cut half way. */
+void scenario_journal_left(struct world *world);
+
 #endif
