@@ -116,7 +116,6 @@ struct conn *conn_new(struct worker *worker, const struct conn_service *service,
 	conn->since_ms = clock_monotonic_ms();
 	conn->since_unix_seconds = clock_unix_seconds();
 	conn->handshaking = tls;
-	conn->reason = "peer closed";
 	buffer_init(&conn->held, WORKER_INPUT_OCTETS);
 	buffer_init(&conn->unsent, OUTPUT_OCTETS_MAX);
 	touch(conn);
@@ -199,6 +198,7 @@ static bool receive(struct conn *conn, struct bytes *in_out)
 		return true;
 	case LINK_END:
 		conn->input_ended = true;
+		conn->reason = "peer closed";
 		return false;
 	case LINK_BROKEN:
 		conn->broken = true;

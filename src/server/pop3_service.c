@@ -211,11 +211,9 @@ static enum conn_step try_out(struct pop3_session *session, struct bytes argumen
 
 static enum conn_step close_event(struct pop3_session *session, bool quit)
 {
-	static const char unsaid[] = "peer closed";
-
 	if (quit)
 		session->conn.reason = "quit";
-	else if (strcmp(session->conn.reason, unsaid) == 0)
+	else if (!session->conn.reason)
 		session->conn.reason = "refused";
 	return STEP_CLOSE;
 }
@@ -321,7 +319,7 @@ static void log_end(const struct pop3_session *session)
 		  link_peer(conn->link, peer), (unsigned long long)conn->octets_sent,
 		  session->retrieved, session->deleted,
 		  (unsigned long long)((clock_monotonic_ms() - conn->since_ms) / 1000),
-		  conn->reason);
+		  conn->reason ? conn->reason : "closed");
 }
 
 static void close_session(struct conn *conn)

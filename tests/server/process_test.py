@@ -230,6 +230,24 @@ class Reload(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
 
     @in_every_mode
+    def test_again_and_again(self, mode):
+        """Reloads that come while one is under way are done too; old workers end when empty."""
+        with Server(mode) as server:
+            kept = server.login()
+            for number in range(1, 6):
+                for _ in range(3):
+                    server.process.send_signal(signal.SIGHUP)
+                server.wait_for(r"reload: done=yes", count=number)
+                self.assertEqual(kept.noop(), b"+OK")
+            kept.quit()
+            end = time.monotonic() + PATIENCE
+            while len(server.status()["processes"]) != 3:
+                self.assertLess(time.monotonic(), end)
+            server.send(b"Subject: x\r\n\r\n")
+            self.assertEqual(server.login().stat()[0], 1)
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
     def test_a_bad_pair_changes_nothing(self, mode):
         with Server(mode) as server:
             old = self.certificate(server)
@@ -241,18 +259,48 @@ class Reload(unittest.TestCase):
 
     @in_every_mode
     def test_listeners_of_the_file(self, mode):
-        with Server(mode) as server:
-            free = socket.socket()
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-            free.close()
-            with open(os.path.join(server.root, "postern.conf"), "w") as conf:
-                conf.write("[serve]\nworkers = 1\n")
-            server.flags = []
+        old, other, new = free_ports(3)
+        server = Server(mode)
+        server.flags = ["--workers", "2"]
+        path = os.path.join(server.root, "postern.conf")
+        write(path, "[serve]\npop3 = 127.0.0.1:%d\npop3s = 127.0.0.1:%d\n" % (old, other))
+        with server:
+            kept = server.login()
+            write(path, "[serve]\npop3 = 127.0.0.1:%d\npop3s = 127.0.0.1:%d\n" % (new, other))
             server.process.send_signal(signal.SIGHUP)
             server.wait_for(r"reload: done=yes")
-            self.assertIsNotNone(port)
+            server.ports["pop3"] = new
+            self.assertIn(b"ready", server.connect().getwelcome())
+            self.assertEqual(kept.noop(), b"+OK")
+            kept.quit()
+            server.ports["pop3"] = old
+            end = time.monotonic() + PATIENCE
+            while True:  # until the old workers have heard of it
+                try:
+                    raw(server)[0].close()
+                    self.assertLess(time.monotonic(), end)
+                except ConnectionRefusedError:
+                    break
+            write(path, "[serve]\npop3 = 127.0.0.1\n")
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: kept=old error=.*line 2")
+            server.ports["pop3"] = new
             server.login().quit()
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def free_ports(count):
+    listening = [socket.socket() for _ in range(count)]
+    for one in listening:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in listening]
+    for one in listening:
+        one.close()
+    return ports
 
 
 class Sandbox(unittest.TestCase):
