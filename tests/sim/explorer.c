@@ -90,8 +90,9 @@ void explorer_fail(struct explorer *explorer, const char *text)
 	fflush(stdout);
 }
 
-/* Should the recovery of this state be explored as well? */
-static bool wants_inner(const struct explorer *explorer, uint64_t key)
+/* Should the recovery of this state be explored as well? More often so after the mere end of a
+ * process, because then the recovery meets what was never synced. */
+static bool wants_inner(const struct explorer *explorer, uint64_t key, bool power_cut)
 {
 	const struct explorer_book *book = explorer->book;
 
@@ -99,7 +100,11 @@ static bool wants_inner(const struct explorer *explorer, uint64_t key)
 		return false;
 	if (book->replaying)
 		return book->replay[explorer->depth + 1].point != 0;
-	return book->settings.inner_each != 0 && (key >> 8) % book->settings.inner_each == 0;
+	uint64_t each = book->settings.inner_each;
+
+	if (!power_cut && !explorer->light)
+		each = (each + 7) / 8;
+	return each != 0 && (key >> 8) % each == 0;
 }
 
 /* Checks one state, with the given explorer attached to its recovery or none. */
@@ -213,7 +218,7 @@ static void try_state(struct explorer *explorer, enum table_column column, struc
 	}
 	explorer->book->distinct++;
 	explorer->path[explorer->depth] = step;
-	if (wants_inner(explorer, key))
+	if (wants_inner(explorer, key, power_cut))
 		check_inside(explorer, disk, power_cut, key);
 	else
 		check(explorer, disk, power_cut, key, NULL);
