@@ -1,0 +1,323 @@
+/*
+ * conn: a service of one-letter commands over a socket pair, with a peer that reads slowly, not at
+ * all, closes early, or waits too long.
+ */
+#include "server/conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/test.h"
+
+#define MUCH (1024 * 1024) /* what `b` puts out */
+
+struct fake {
+	struct conn conn;
+	char command; /* under way; 0: none */
+	bool job_done;
+	size_t left;
+};
+
+static struct {
+	struct worker *worker;
+	int peer;
+	struct loop_watch *watch;
+	struct buffer received;
+	size_t read_at_once; /* 0: the peer does not read */
+	uint64_t time_out_ms;
+	size_t unsent_max;
+	unsigned jobs_done;
+	bool closed, cut_amid_job;
+	const char *reason;
+} world;
+
+/* ---- the service ---- */
+
+static void job_work(void *context)
+{
+	struct fake *fake = context;
+
+	fake->job_done = true;
+}
+
+static void job_over(void *context)
+{
+	(void)context;
+	world.jobs_done++;
+}
+
+static bool start(struct conn *conn)
+{
+	((struct fake *)conn)->command = '+'; /* as an engine keeps its greeting for step() */
+	return true;
+}
+
+static size_t feed(struct conn *conn, struct bytes in)
+{
+	struct fake *fake = (struct fake *)conn;
+
+	if (fake->command != 0)
+		return 0;
+	fake->command = in.data[0];
+	fake->left = fake->command == 'b' ? MUCH : 0;
+	return 1;
+}
+
+static enum conn_step put_much(struct fake *fake)
+{
+	static const char block[4096] = {0};
+	size_t room = conn_room(&fake->conn);
+
+	if (fake->conn.unsent.length > world.unsent_max)
+		world.unsent_max = fake->conn.unsent.length;
+	if (room < sizeof(block))
+		return STEP_FULL;
+	(void)conn_put(&fake->conn, (struct bytes){block, sizeof(block)});
+	fake->left -= sizeof(block);
+	if (fake->left == 0)
+		fake->command = 0;
+	return STEP_MORE;
+}
+
+static enum conn_step step_job(struct fake *fake)
+{
+	if (!fake->job_done) {
+		test_check(conn_job(&fake->conn, JOB_OPEN, job_work, job_over));
+		if (world.cut_amid_job)
+			return STEP_CUT;
+		return STEP_WAIT;
+	}
+	fake->job_done = false;
+	fake->command = 0;
+	(void)conn_put(&fake->conn, BYTES("W"));
+	return STEP_MORE;
+}
+
+static enum conn_step step(struct conn *conn)
+{
+	struct fake *fake = (struct fake *)conn;
+
+	if (conn_room(conn) == 0)
+		return STEP_FULL;
+	switch (fake->command) {
+	case 0:
+		return STEP_IDLE;
+	case 'b':
+		return put_much(fake);
+	case 'w':
+		return step_job(fake);
+	case 'q':
+		return STEP_CLOSE;
+	default:
+		(void)conn_put(conn, (struct bytes){&fake->command, 1});
+		fake->command = 0;
+		return STEP_MORE;
+	}
+}
+
+static uint64_t deadline_ms(const struct conn *conn, uint64_t now_ms)
+{
+	(void)conn;
+	return now_ms + world.time_out_ms;
+}
+
+static void end(struct conn *conn, const char *text)
+{
+	(void)text;
+	(void)conn_put(conn, BYTES("!"));
+	((struct fake *)conn)->command = 'q';
+}
+
+static void close_fake(struct conn *conn)
+{
+	world.closed = true;
+	world.reason = conn->reason;
+	test_check(!conn->job.pending);
+}
+
+static const struct conn_service fake_service = {
+	.size = sizeof(struct fake),
+	.start = start,
+	.feed = feed,
+	.step = step,
+	.deadline_ms = deadline_ms,
+	.end = end,
+	.close = close_fake,
+};
+
+/* ---- the peer ---- */
+
+static void on_peer(void *context, bool readable, bool writable)
+{
+	static char room[MUCH];
+	ssize_t got = read(world.peer, room, world.read_at_once);
+
+	(void)context;
+	(void)readable;
+	(void)writable;
+	if (got > 0) {
+		(void)buffer_append(&world.received, (struct bytes){room, (size_t)got});
+		return;
+	}
+	if (got < 0 && errno == EAGAIN)
+		return;
+	loop_unwatch(&world.watch);
+	if (world.closed)
+		loop_stop(world.worker->loop);
+}
+
+static void begin(uint64_t time_out_ms, size_t read_at_once, struct bytes sent, bool half_close)
+{
+	int ends[2];
+	struct conn *conn;
+
+	world.time_out_ms = time_out_ms;
+	world.read_at_once = read_at_once;
+	world.closed = false;
+	world.unsent_max = world.jobs_done = 0;
+	buffer_init(&world.received, 8 * MUCH);
+	test_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+	world.peer = ends[1];
+	test_check(write(ends[1], sent.data, sent.length) == (ssize_t)sent.length);
+	if (half_close)
+		test_check(shutdown(ends[1], SHUT_WR) == 0);
+	conn = conn_new(world.worker, &fake_service, ends[0], false);
+	test_check(conn != NULL);
+	if (read_at_once > 0)
+		test_check(loop_watch(world.worker->loop, &world.watch, ends[1], true, false,
+				      on_peer, NULL));
+	conn_start(conn);
+}
+
+static void look_for_end(void *context)
+{
+	struct loop_timer **timer = context;
+
+	if (world.closed && !world.watch)
+		loop_stop(world.worker->loop);
+	else
+		(void)loop_timer(world.worker->loop, timer, 5, look_for_end, timer);
+}
+
+static void finish(const char *reason)
+{
+	struct loop_timer *timer = NULL;
+
+	look_for_end(&timer);
+	loop_run(world.worker->loop);
+	loop_timer_stop(&timer);
+	test_check(world.closed && world.worker->conn_count == 0);
+	test_check(world.worker->output.length == 0);
+	test_check((world.reason == NULL) == (reason == NULL));
+	test_check(!reason || strcmp(world.reason, reason) == 0);
+	close(world.peer);
+}
+
+/* ---- rows ---- */
+
+static const struct row {
+	const char *name;
+	struct bytes sent;
+	bool half_close;
+	size_t read_at_once;
+	const char *received; /* `b`s left out */
+	size_t much;          /* how often MUCH was received */
+	unsigned jobs;
+	const char *reason;
+} rows[] = {
+	{"pipelined", {"xyzq", 4}, false, 100, "+xyz", 0, 0, NULL},
+	{"nothing behind the end", {"xqyz", 4}, false, 100, "+x", 0, 0, NULL},
+	{"one octet at a time", {"xyzq", 4}, false, 1, "+xyz", 0, 0, NULL},
+	{"half closed", {"xy", 2}, true, 100, "+xy", 0, 0, "peer closed"},
+	{"half closed at once", {"", 0}, true, 100, "+", 0, 0, "peer closed"},
+	{"jobs", {"wxwwyq", 6}, false, 100, "+WxWWy", 0, 3, NULL},
+	{"half closed behind jobs", {"wwx", 3}, true, 100, "+WWx", 0, 2, "peer closed"},
+	{"much", {"bxq", 3}, false, MUCH, "+x", 1, 0, NULL},
+	{"much, read slowly", {"bbwxq", 5}, false, 3000, "+Wx", 2, 1, NULL},
+	{"a time-out", {"x", 1}, false, 100, "+x!", 0, 0, "time-out"},
+};
+
+static void check_received(const struct row *row)
+{
+	struct buffer words;
+	size_t zeroes = 0;
+
+	buffer_init(&words, 100);
+	for (size_t i = 0; i < world.received.length; i++) {
+		if (world.received.data[i] == '\0')
+			zeroes++;
+		else
+			(void)buffer_append(&words, (struct bytes){&world.received.data[i], 1});
+	}
+	test_equal_bytes(buffer_bytes(&words), bytes_of(row->received));
+	test_check(zeroes == row->much * MUCH);
+	buffer_free(&words);
+}
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		test_row(rows[i].name);
+		begin(100, rows[i].read_at_once, rows[i].sent, rows[i].half_close);
+		finish(rows[i].reason);
+		check_received(&rows[i]);
+		test_check(world.jobs_done == rows[i].jobs);
+		buffer_free(&world.received);
+	}
+}
+
+/* A peer that asks for much and reads nothing costs a bounded buffer, and its time runs out. */
+static void test_peer_does_not_read(void **state)
+{
+	(void)state;
+	test_row("does not read");
+	begin(50, 0, BYTES("bbbbbbbbb"), false);
+	finish("time-out");
+	test_check(world.unsent_max <= OUTPUT_OCTETS_MAX);
+}
+
+/* A connection that is cut amid its job ends when the job is over. */
+static void test_cut_amid_job(void **state)
+{
+	(void)state;
+	test_row("cut amid a job");
+	world.cut_amid_job = true;
+	begin(10000, 100, BYTES("wx"), false);
+	test_check(!world.closed);
+	finish(NULL);
+	world.cut_amid_job = false;
+	test_check(world.jobs_done == 1);
+	buffer_free(&world.received);
+}
+
+static int set_up(void **state)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	(void)state;
+	world.worker = worker;
+	buffer_init(&worker->output, OUTPUT_OCTETS_MAX);
+	worker->conn_max = 2;
+	worker->loop = loop_open(2);
+	worker->jobs = worker->loop ? jobs_new(worker->loop) : NULL;
+	return worker->jobs && buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	jobs_free(world.worker->jobs);
+	loop_close(world.worker->loop);
+	buffer_free(&world.worker->output);
+	free(world.worker);
+	return 0;
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_rows),
+	cmocka_unit_test(test_peer_does_not_read),
+	cmocka_unit_test(test_cut_amid_job),
+};
+TEST_MAIN_WITH(tests, set_up, tear_down)
