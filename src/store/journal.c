@@ -310,7 +310,7 @@ int journal_replay(const struct store_root *root, const struct place *place)
 	/* Without a valid slot, or with one that says done, nothing was begun or all is finished.
 	 */
 	bool counts = result > 0 && move.slot.state == SLOT_PIECE;
-	if (counts)
+	if (result > 0) /* a `done` too: it ends the journal only once it cannot be lost */
 		result = slot_make_stable(&move);
 	if (counts && result >= 0)
 		result = replay(&move, place);
