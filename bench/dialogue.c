@@ -94,12 +94,19 @@ static void finish(struct run *run, struct client *client, bool good)
 		begin(run, client);
 }
 
+/* The first few failures are worth a line each, and all are counted. */
+static void complain(const struct run *run, const struct client *client, const char *what)
+{
+	if (run->failed < 5)
+		fprintf(stderr, "bench_load: account %" PRIu64 ", step %d: %s\n", client->account,
+			(int)client->step, what);
+}
+
 /* A whole answer has come; true while the dialogue goes on. */
 static bool answered(struct run *run, struct client *client)
 {
 	if (!client->positive) {
-		fprintf(stderr, "bench_load: account %" PRIu64 ", step %d: refused\n",
-			client->account, (int)client->step);
+		complain(run, client, "refused");
 		finish(run, client, false);
 		return false;
 	}
@@ -137,8 +144,7 @@ static void on_readable(struct run *run, struct client *client)
 		}
 	}
 	if (count < 0) {
-		fprintf(stderr, "bench_load: account %" PRIu64 ", step %d: cut\n", client->account,
-			(int)client->step);
+		complain(run, client, "cut");
 		finish(run, client, false);
 	}
 }
