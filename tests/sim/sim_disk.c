@@ -44,13 +44,13 @@ static int begin(struct sim_disk *disk, enum sim_call call, const struct sim_fil
 	return verdict;
 }
 
-static int begin_file(struct file *file, enum sim_call call)
+int sim_begin_file(struct file *file, enum sim_call call)
 {
 	return begin(disk_of(file), call, handle_of(file), handle_of(file)->path);
 }
 
 /* For calls on names; directories are told by what the name leads to. */
-static int begin_path(struct sim_disk *disk, enum sim_call call, const struct sim_path *path)
+int sim_begin_path(struct sim_disk *disk, enum sim_call call, const struct sim_path *path)
 {
 	struct sim_operation operation = {
 		.number = ++disk->operations,
@@ -101,7 +101,7 @@ static int sim_open(struct file *directory, const char *name, unsigned flags,
 	path.unnamed = unnamed;
 	if (creates)
 		path.directory = !unnamed && (flags & FILE_DIRECTORY) != 0;
-	int verdict = begin_path(disk, creates ? SIM_CREATE : SIM_OPEN, &path);
+	int verdict = sim_begin_path(disk, creates ? SIM_CREATE : SIM_OPEN, &path);
 
 	if (verdict != 0 || result != 0)
 		return verdict != 0 ? verdict : result;
@@ -160,7 +160,7 @@ uint64_t sim_disk_used(const struct sim_disk *disk)
 static int sim_status(struct file *file, struct file_status *status_out)
 {
 	const struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_STATUS);
+	int verdict = sim_begin_file(file, SIM_STATUS);
 
 	if (verdict < 0)
 		return verdict;
@@ -177,7 +177,7 @@ static int sim_status(struct file *file, struct file_status *status_out)
 static ssize_t sim_read(struct file *file, void *out, size_t size, uint64_t offset, bool no_wait)
 {
 	const struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_READ);
+	int verdict = sim_begin_file(file, SIM_READ);
 
 	(void)no_wait; /* memory never waits */
 	if (verdict < 0)
@@ -227,7 +227,7 @@ static ssize_t sim_write(struct file *file, const struct bytes *pieces, size_t c
 {
 	struct sim_disk *disk = disk_of(file);
 	struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_WRITE);
+	int verdict = sim_begin_file(file, SIM_WRITE);
 	size_t wanted;
 
 	if (verdict == -EINTR || disk->power_off)
@@ -253,7 +253,7 @@ static ssize_t sim_write(struct file *file, const struct bytes *pieces, size_t c
 
 static int sim_set_size(struct file *file, uint64_t size_octets)
 {
-	int verdict = begin_file(file, SIM_SET_SIZE);
+	int verdict = sim_begin_file(file, SIM_SET_SIZE);
 
 	if (verdict < 0)
 		return verdict;
@@ -269,7 +269,7 @@ static int sim_reserve(struct file *file, uint64_t size_octets)
 {
 	struct sim_disk *disk = disk_of(file);
 	struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_RESERVE);
+	int verdict = sim_begin_file(file, SIM_RESERVE);
 
 	if (verdict < 0)
 		return verdict;
@@ -286,7 +286,7 @@ static int sim_reserve(struct file *file, uint64_t size_octets)
 static int sim_sync(struct file *file)
 {
 	struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_SYNC);
+	int verdict = sim_begin_file(file, SIM_SYNC);
 
 	if (verdict < 0 && verdict != -EINTR && !disk_of(file)->power_off)
 		sim_inode_orphan(disk_of(file), inode);
@@ -296,91 +296,10 @@ static int sim_sync(struct file *file)
 	return 0;
 }
 
-/* What is open keeps being named by where it lies now. */
-static void rename_handles(struct sim_disk *disk, const struct sim_inode *inode, const char *path)
-{
-	for (struct sim_file *file = disk->handles; file != NULL; file = file->next)
-		if (file->inode == inode)
-			memcpy(file->path, path, strlen(path) + 1);
-}
-
-static int sim_rename(struct file *from_directory, const char *from, struct file *to_directory,
-		      const char *to)
-{
-	struct sim_disk *disk = disk_of(from_directory);
-	struct sim_path old, new;
-	int result = sim_path_walk(handle_of(from_directory), from, &old);
-	int result_to = sim_path_walk(handle_of(to_directory), to, &new);
-	int verdict = begin_path(disk, SIM_RENAME, &new);
-
-	if (verdict != 0 || result != 0 || result_to != 0)
-		return verdict != 0 ? verdict : result != 0 ? result : result_to;
-	if (old.found == NULL)
-		return -ENOENT;
-	if (new.found != NULL &&new.found->directory)
-		return -EISDIR;
-	if (new.found == old.found)
-		return 0;
-	sim_path_move(disk, &old, &new);
-	rename_handles(disk, old.found, new.text);
-	return 0;
-}
-
-static int sim_link(struct file *from_directory, const char *from, struct file *to_directory,
-		    const char *to)
-{
-	struct sim_disk *disk = disk_of(from_directory);
-	struct sim_path old, new;
-	int result = sim_path_walk(handle_of(from_directory), from, &old);
-	int result_to = sim_path_walk(handle_of(to_directory), to, &new);
-	int verdict = begin_path(disk, SIM_LINK, &new);
-
-	if (verdict != 0 || result != 0 || result_to != 0)
-		return verdict != 0 ? verdict : result != 0 ? result : result_to;
-	if (old.found == NULL)
-		return -ENOENT;
-	if (new.found != NULL)
-		return -EEXIST;
-	sim_path_add(disk, &new, old.found);
-	return 0;
-}
-
-static int sim_unlink(struct file *directory, const char *name)
-{
-	struct sim_disk *disk = disk_of(directory);
-	struct sim_path path;
-	int result = sim_path_walk(handle_of(directory), name, &path);
-	int verdict = begin_path(disk, SIM_UNLINK, &path);
-
-	if (verdict != 0 || result != 0)
-		return verdict != 0 ? verdict : result;
-	if (path.found == NULL)
-		return -ENOENT;
-	if (path.found->directory)
-		return -EISDIR;
-	sim_path_remove(disk, &path);
-	return 0;
-}
-
-static int sim_make_directory(struct file *directory, const char *name)
-{
-	struct sim_disk *disk = disk_of(directory);
-	struct sim_path path;
-	int result = sim_path_walk(handle_of(directory), name, &path);
-	int verdict = begin_path(disk, SIM_MAKE_DIRECTORY, &path);
-
-	if (verdict != 0 || result != 0)
-		return verdict != 0 ? verdict : result;
-	if (path.found != NULL)
-		return -EEXIST;
-	sim_path_add(disk, &path, sim_inode_new(disk, true));
-	return 0;
-}
-
 static int sim_lock(struct file *file)
 {
 	struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = begin_file(file, SIM_LOCK);
+	int verdict = sim_begin_file(file, SIM_LOCK);
 
 	if (verdict < 0)
 		return verdict;
@@ -398,28 +317,6 @@ static void sim_unlock(struct file *file)
 
 	if (inode->lock_holder == file)
 		inode->lock_holder = NULL;
-}
-
-/* Over a copy of the names, because the callback may change the directory. */
-static int sim_list(struct file *directory, file_name_callback *callback, void *context)
-{
-	const struct sim_view *view = &handle_of(directory)->inode->visible;
-	int verdict = begin_file(directory, SIM_LIST);
-
-	if (verdict < 0)
-		return verdict;
-	size_t count = view->name_count;
-	char **names = sim_allocate(count * sizeof(*names));
-	bool goes_on = true;
-
-	for (size_t i = 0; i < count; i++)
-		names[i] = sim_duplicate(view->names[i].name);
-	for (size_t i = 0; i < count; i++) {
-		goes_on = goes_on && callback(context, names[i]);
-		free(names[i]);
-	}
-	free(names);
-	return 0;
 }
 
 static void sim_boot(struct disk *base, uint8_t boot_out[16])

@@ -22,4 +22,17 @@ void sim_path_add(struct sim_disk *disk, const struct sim_path *path, struct sim
 void sim_path_remove(struct sim_disk *disk, const struct sim_path *path);
 void sim_path_move(struct sim_disk *disk, const struct sim_path *from, const struct sim_path *to);
 
+/* sim_disk.c: count a call and ask the hook: 0, its verdict, or -EIO without power. */
+int sim_begin_file(struct file *file, enum sim_call call);
+int sim_begin_path(struct sim_disk *disk, enum sim_call call, const struct sim_path *path);
+
+/* sim_names.c */
+int sim_rename(struct file *from_directory, const char *from, struct file *to_directory,
+	       const char *to);
+int sim_link(struct file *from_directory, const char *from, struct file *to_directory,
+	     const char *to);
+int sim_unlink(struct file *directory, const char *name);
+int sim_make_directory(struct file *directory, const char *name);
+int sim_list(struct file *directory, file_name_callback *callback, void *context);
+
 #endif
