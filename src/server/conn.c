@@ -45,6 +45,13 @@ bool conn_put(struct conn *conn, struct bytes octets)
 
 /* ---- beginning and end ---- */
 
+size_t conn_take(struct conn *conn, struct bytes octets)
+{
+	struct bytes fits = bytes_first(octets, conn_room(conn));
+
+	return fits.length > 0 && conn_put(conn, fits) ? fits.length : 0;
+}
+
 static void touch(struct conn *conn)
 {
 	conn->deadline_ms = conn->service->deadline_ms(conn, clock_monotonic_ms());

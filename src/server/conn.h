@@ -96,9 +96,11 @@ void conn_end(struct conn *conn, const char *reason, const char *text);
 /* Ends it at once, without a word (callback). */
 void conn_cut(struct conn *conn, const char *reason);
 
-/* Room in the output, and how to fill it. conn_put is all or nothing. */
+/* Room in the output, and how to fill it: conn_put is all or nothing, conn_take takes what fits and
+ * says how much that was. */
 size_t conn_room(const struct conn *conn);
 bool conn_put(struct conn *conn, struct bytes octets);
+size_t conn_take(struct conn *conn, struct bytes octets);
 
 /* Does work(conn) in a thread, then done(conn), also when the connection was lost meanwhile, and
  * conn_resume(conn). False when there are too many already. */

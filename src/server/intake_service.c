@@ -412,14 +412,10 @@ static enum conn_step next_event(struct intake_session *session)
 static bool collect(struct intake_session *session)
 {
 	struct bytes output = smtp_server_output(session->engine);
-	struct bytes fits = bytes_first(output, conn_room(&session->conn));
+	size_t taken = conn_take(&session->conn, output);
 
-	if (output.length == 0)
-		return true;
-	if (!conn_put(&session->conn, fits))
-		return false;
-	smtp_server_sent(session->engine, fits.length);
-	return fits.length == output.length;
+	smtp_server_sent(session->engine, taken);
+	return taken == output.length;
 }
 
 static enum conn_step step(struct conn *conn)

@@ -186,14 +186,10 @@ static void probe(struct conn *conn, uint64_t request)
 bool pop3_collect(struct pop3_session *session)
 {
 	struct bytes output = pop3_server_output(session->engine);
-	struct bytes fits = bytes_first(output, conn_room(&session->conn));
+	size_t taken = conn_take(&session->conn, output);
 
-	if (output.length == 0)
-		return true;
-	if (!conn_put(&session->conn, fits))
-		return false;
-	pop3_server_sent(session->engine, fits.length);
-	return fits.length == output.length;
+	pop3_server_sent(session->engine, taken);
+	return taken == output.length;
 }
 
 static enum conn_step try_out(struct pop3_session *session, struct bytes argument)
