@@ -5,7 +5,8 @@
  * run; then the run goes on. A run may also be told to let one call fail.
  *
  * The check recovers and looks; it may be given an explorer itself, so that recovery is cut, too.
- * States that are equal, disk and expectations, are checked once.
+ * States that are equal, disk and expectations, are checked once. What the disk holds just before a
+ * call is what it held just behind the one before it: one state, counted for both calls.
  *
  * Every state has a path (run, point, loss, and again within the recovery), which replays it.
  * The explorer must not know what is being tested.
