@@ -35,7 +35,7 @@ static bool component_allowed(const char *start, size_t length)
 /* Relative, no empty component (so neither "/a" nor "a//b" nor "a/"), no "." and no "..". */
 static int check_name(const char *name)
 {
-	if (strnlen(name, NAME_OCTETS_MAX + 1) > NAME_OCTETS_MAX)
+	if (strlen(name) > NAME_OCTETS_MAX)
 		return -ENAMETOOLONG;
 	for (;;) {
 		size_t length = strcspn(name, "/");

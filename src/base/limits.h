@@ -47,10 +47,13 @@
 /* ---- server ---- */
 #define WORKERS_MAX	   64
 #define LISTENERS_MAX	   32
+#define ACCEPT_LATER_SESSIONS 256 /* for each so many a worker accepts a millisecond later, */
+#define ACCEPT_LATER_MAX_MS 8	/* so that the emptier one is first; at most this much */
 #define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
 #define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
+#define DRAIN_AGAIN_MS 1000 /* a second SIGTERM after that ends everything at once */
 #define OUTPUT_OCTETS_MAX  (64 * 1024) /* waiting for a slow peer, a connection */
 
 /* ---- messages of `postern deliver`, for each uid of the sender ---- */

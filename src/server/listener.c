@@ -18,8 +18,9 @@
 #include "server/pop3_service.h"
 #include "server/worker.h"
 
-#define ACCEPTS_MAX     4 /* at a time: the other workers are awake for the same connections */
-#define ACCEPT_PAUSE_MS 1000
+#define ACCEPTS_MAX      4  /* at a time: the other workers are awake for the same connections */
+#define ACCEPTS_LATE_MAX 64 /* when the others have had their turn */
+#define ACCEPT_PAUSE_MS  1000
 
 static void on_acceptable(void *context, bool readable, bool writable);
 
@@ -105,13 +106,9 @@ static void admit(struct listener *listener, int descriptor)
 	conn_start(conn);
 }
 
-static void on_acceptable(void *context, bool readable, bool writable)
+static void accept_some(struct listener *listener, int count)
 {
-	struct listener *listener = context;
-
-	(void)readable;
-	(void)writable;
-	for (int i = 0; i < ACCEPTS_MAX && !listener->worker->draining; i++) {
+	for (int i = 0; i < count && !listener->worker->draining; i++) {
 		int descriptor =
 			accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -123,6 +120,34 @@ static void on_acceptable(void *context, bool readable, bool writable)
 			pause_accepting(listener->worker, errno);
 		return;
 	}
+}
+
+static void accept_late(void *context)
+{
+	struct worker *worker = context;
+
+	watch_all(worker, true);
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		accept_some(&worker->listeners[i], ACCEPTS_LATE_MAX);
+}
+
+/* The kernel wakes the workers in the same order each time, so one of them would get all that
+ * stays: the fuller one is, the longer it leaves a connection to the others. */
+static void on_acceptable(void *context, bool readable, bool writable)
+{
+	struct listener *listener = context;
+	struct worker *worker = listener->worker;
+	uint64_t delay_ms = worker->conn_count / ACCEPT_LATER_SESSIONS;
+
+	(void)readable;
+	(void)writable;
+	if (delay_ms > ACCEPT_LATER_MAX_MS)
+		delay_ms = ACCEPT_LATER_MAX_MS;
+	if (delay_ms > 0 &&
+	    loop_timer(worker->loop, &worker->accept_timer, delay_ms, accept_late, worker))
+		watch_all(worker, false);
+	else
+		accept_some(listener, ACCEPTS_MAX);
 }
 
 bool listener_add(struct worker *worker, enum listener_kind kind, int descriptor)

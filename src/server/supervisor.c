@@ -40,6 +40,7 @@ struct supervisor {
 	struct process *processes;
 	struct process_orders orders;
 	struct loop_timer *ticket_timer, *drain_timer;
+	uint64_t drain_since_ms;
 	uint8_t tickets[2][TLS_TICKET_KEY_OCTETS];
 	char host[DOMAIN_MAX + 1];
 	uint32_t generation;
@@ -328,10 +329,13 @@ static void drain(void *context)
 	struct supervisor *supervisor = context;
 	struct process *next;
 
-	if (supervisor->draining) { /* asked twice: now */
-		kill_all(supervisor);
+	if (supervisor->draining) {
+		/* Asked twice means now; but Ctrl-C and a script that passes it on are one wish. */
+		if (clock_monotonic_ms() - supervisor->drain_since_ms > DRAIN_AGAIN_MS)
+			kill_all(supervisor);
 		return;
 	}
+	supervisor->drain_since_ms = clock_monotonic_ms();
 	log_event(LOG_LEVEL_INFO, "drain", "within_ms=%d", DRAIN_MS);
 	supervisor->draining = true;
 	sockets_close(&supervisor->sockets, NULL);
