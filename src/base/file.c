@@ -157,16 +157,6 @@ int file_set_size(struct file *file, uint64_t size_octets)
 	return result;
 }
 
-int file_reserve(struct file *file, uint64_t size_octets)
-{
-	int result;
-
-	if (!range_allowed(0, size_octets))
-		return -EINVAL;
-	UNINTERRUPTED(result, file->disk->operations->reserve(file, size_octets));
-	return result;
-}
-
 int file_sync(struct file *file)
 {
 	int result;

@@ -76,7 +76,6 @@ ssize_t file_read(struct file *file, void *out, size_t size, uint64_t offset, bo
 int file_write(struct file *file, const struct bytes *pieces, size_t count, uint64_t offset);
 
 int file_set_size(struct file *file, uint64_t size_octets);
-int file_reserve(struct file *file, uint64_t size_octets); /* room on the disk, as zeroes */
 int file_sync(struct file *file);
 
 int file_rename(struct file *from_directory, const char *from, struct file *to_directory,
@@ -117,7 +116,6 @@ struct disk_operations {
 	ssize_t (*read)(struct file *file, void *out, size_t size, uint64_t offset, bool no_wait);
 	ssize_t (*write)(struct file *file, const struct bytes *pieces, size_t count, uint64_t offset);
 	int (*set_size)(struct file *file, uint64_t size_octets);
-	int (*reserve)(struct file *file, uint64_t size_octets);
 	int (*sync)(struct file *file);
 	int (*rename)(struct file *from_directory, const char *from, struct file *to_directory,
 		      const char *to);

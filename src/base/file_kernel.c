@@ -258,43 +258,6 @@ static int kernel_set_size(struct file *file, uint64_t size_octets)
 	return ftruncate(descriptor_of(file), (off_t)size_octets) < 0 ? -errno : 0;
 }
 
-static int fill_with_zeroes(int descriptor, off_t from, off_t to)
-{
-	static const char zeroes[16384];
-
-	while (from < to) {
-		size_t piece =
-			to - from < (off_t)sizeof(zeroes) ? (size_t)(to - from) : sizeof(zeroes);
-		ssize_t count = pwrite(descriptor, zeroes, piece, from);
-
-		if (count == 0)
-			return -EIO;
-		if (count < 0 && errno != EINTR)
-			return -errno;
-		if (count > 0)
-			from += count;
-	}
-	return 0;
-}
-
-static int kernel_reserve(struct file *file, uint64_t size_octets)
-{
-	int descriptor = descriptor_of(file);
-	struct stat status;
-	int result;
-
-	if (size_octets == 0 || fallocate(descriptor, 0, 0, (off_t)size_octets) == 0)
-		return 0;
-	if (errno != EOPNOTSUPP && errno != ENOSYS)
-		return -errno;
-	if (fstat(descriptor, &status) < 0)
-		return -errno;
-	result = fill_with_zeroes(descriptor, status.st_size, (off_t)size_octets);
-	if (result < 0 && ftruncate(descriptor, status.st_size) < 0)
-		return -errno;
-	return result;
-}
-
 static int kernel_sync(struct file *file)
 {
 	return fsync(descriptor_of(file)) < 0 ? -errno : 0;
@@ -446,7 +409,6 @@ static const struct disk_operations kernel_operations = {
 	.read = kernel_read,
 	.write = kernel_write,
 	.set_size = kernel_set_size,
-	.reserve = kernel_reserve,
 	.sync = kernel_sync,
 	.rename = kernel_rename,
 	.link = kernel_link,

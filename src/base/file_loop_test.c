@@ -125,7 +125,6 @@ static const struct disk_operations operations = {
 	.read = fake_read,
 	.write = fake_write,
 	.set_size = fake_sized,
-	.reserve = fake_sized,
 	.sync = fake_sync,
 	.rename = fake_two_names,
 	.link = fake_two_names,
@@ -235,18 +234,16 @@ static int call_operation(unsigned number)
 	case 2:
 		return file_set_size(&fake, 1);
 	case 3:
-		return file_reserve(&fake, 1);
-	case 4:
 		return file_sync(&fake);
-	case 5:
+	case 4:
 		return file_rename(&fake, "a", &fake, "b");
-	case 6:
+	case 5:
 		return file_link(&fake, "a", &fake, "b");
-	case 7:
+	case 6:
 		return file_unlink(&fake, "a");
-	case 8:
+	case 7:
 		return file_make_directory(&fake, "a");
-	case 9:
+	case 8:
 		return file_lock(&fake);
 	default:
 		return file_list(&fake, NULL, NULL);
@@ -257,9 +254,8 @@ static void test_interruptions(void **state)
 {
 	static const int succeeds[12] = {-EINTR, -EINTR, 0};
 	static const int fails[12] = {-EINTR, -EIO, 0};
-	static const char *const names[] = {"open",      "status", "set_size", "reserve",
-					    "sync",      "rename", "link",     "unlink",
-					    "directory", "lock",   "list"};
+	static const char *const names[] = {"open", "status", "set_size",  "sync", "rename",
+					    "link", "unlink", "directory", "lock", "list"};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -311,7 +307,6 @@ static void test_ranges(void **state)
 	}
 	use_script(steps, "");
 	test_check(file_set_size(&fake, 1ULL << 63) == -EINVAL);
-	test_check(file_reserve(&fake, 1ULL << 63) == -EINVAL);
 	test_check(calls == 0);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Tests of the kernel's disk on a real temporary directory, twice: as this kernel is, and under a
- * seccomp filter that takes away openat2, O_TMPFILE, fallocate and RWF_NOWAIT, as older kernels and
+ * seccomp filter that takes away openat2, O_TMPFILE and RWF_NOWAIT, as older kernels and
  * containers do.
  */
 #include "base/file.h"
@@ -248,28 +248,6 @@ static void test_content(void **state)
 	assert_int_equal(file_sync(root), 0);
 }
 
-static void test_reserve(void **state)
-{
-	static char room[40000];
-	const struct bytes text = BYTES("kept");
-	struct file *file;
-
-	(void)state;
-	make_things();
-	file = must_open("new", FILE_WRITE | FILE_CREATE);
-	assert_int_equal(file_write(file, &text, 1, 0), 0);
-	assert_int_equal(file_reserve(file, 0), 0);
-	assert_int_equal(file_reserve(file, sizeof(room) - 1), 0);
-	memset(room, 'x', sizeof(room));
-	assert_int_equal(file_read(file, room, sizeof(room), 0, false), sizeof(room) - 1);
-	assert_memory_equal(room, "kept", 4);
-	for (size_t i = 4; i < sizeof(room) - 1; i++)
-		assert_int_equal(room[i], 0);
-	assert_int_equal(file_reserve(file, 100), 0);
-	assert_int_equal(file_read(file, room, sizeof(room), 0, false), sizeof(room) - 1);
-	file_close(file);
-}
-
 /* Without waiting there is either the content or EAGAIN, never another error. */
 static void test_no_wait(void **state)
 {
@@ -467,8 +445,6 @@ static bool take_away_calls(unsigned openat2_error)
 		LOAD(nr),
 		UNLESS(SYS_openat2, 1),
 		REFUSE(openat2_error),
-		UNLESS(SYS_fallocate, 1),
-		REFUSE(EOPNOTSUPP),
 		UNLESS(SYS_preadv2, 1),
 		REFUSE(EOPNOTSUPP),
 		UNLESS(SYS_openat, 3),
@@ -497,7 +473,6 @@ static void test_older_system(void **state)
 		test_open(state);
 		test_refused_names(state);
 		test_modes(state);
-		test_reserve(state);
 		test_unnamed(state);
 		test_names(state);
 		make_things();
@@ -508,13 +483,13 @@ static void test_older_system(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_open),    cmocka_unit_test(test_refused_names),
-	cmocka_unit_test(test_modes),   cmocka_unit_test(test_content),
-	cmocka_unit_test(test_reserve), cmocka_unit_test(test_no_wait),
-	cmocka_unit_test(test_unnamed), cmocka_unit_test(test_names),
-	cmocka_unit_test(test_list),    cmocka_unit_test(test_locks),
-	cmocka_unit_test(test_adopt),   cmocka_unit_test(test_close_on_exec),
-	cmocka_unit_test(test_boot),    cmocka_unit_test(test_older_system),
+	cmocka_unit_test(test_open),          cmocka_unit_test(test_refused_names),
+	cmocka_unit_test(test_modes),         cmocka_unit_test(test_content),
+	cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_unnamed),
+	cmocka_unit_test(test_names),         cmocka_unit_test(test_list),
+	cmocka_unit_test(test_locks),         cmocka_unit_test(test_adopt),
+	cmocka_unit_test(test_close_on_exec), cmocka_unit_test(test_boot),
+	cmocka_unit_test(test_older_system),
 };
 
 TEST_MAIN_WITH(tests, make_root, remove_root)

@@ -41,9 +41,6 @@ void sim_change_apply(struct sim_view *view, const struct sim_change *change)
 	case CHANGE_SIZE:
 		view_set_size(view, change->offset);
 		break;
-	case CHANGE_RESERVE:
-		view_reserve(view, change->offset);
-		break;
 	case CHANGE_ADD:
 		view_add(view, change->name, change->target);
 		break;

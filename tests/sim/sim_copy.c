@@ -201,7 +201,7 @@ static void print_tree(const struct sim_inode *inode, const char *name, int dept
 
 void sim_disk_print(const struct sim_disk *disk)
 {
-	static const char *kinds[] = {"write", "size", "reserve", "add", "remove", "move"};
+	static const char *kinds[] = {"write", "size", "add", "remove", "move"};
 
 	print_tree(disk->top, "", 0);
 	for (const struct sim_change *change = disk->pending; change != NULL; change = change->next)
@@ -217,8 +217,8 @@ void sim_disk_print(const struct sim_disk *disk)
 const char *sim_call_name(enum sim_call call)
 {
 	static const char *names[SIM_CALLS] = {
-		"open",   "create", "read",   "write",          "set-size", "reserve", "sync",
-		"rename", "link",   "unlink", "make-directory", "lock",     "list",    "status"};
+		"open", "create", "read",           "write", "set-size", "sync",  "rename",
+		"link", "unlink", "make-directory", "lock",  "list",     "status"};
 
 	return names[call];
 }

@@ -265,24 +265,6 @@ static int sim_set_size(struct file *file, uint64_t size_octets)
 	return 0;
 }
 
-static int sim_reserve(struct file *file, uint64_t size_octets)
-{
-	struct sim_disk *disk = disk_of(file);
-	struct sim_inode *inode = handle_of(file)->inode;
-	int verdict = sim_begin_file(file, SIM_RESERVE);
-
-	if (verdict < 0)
-		return verdict;
-	if ((handle_of(file)->flags & (FILE_WRITE | FILE_UNNAMED)) == 0)
-		return -EBADF;
-	if (room_for(disk, inode, size_octets) < size_octets)
-		return -disk->errno_when_full;
-	sim_change_add(
-		disk,
-		(struct sim_change){.kind = CHANGE_RESERVE, .inode = inode, .offset = size_octets});
-	return 0;
-}
-
 static int sim_sync(struct file *file)
 {
 	struct sim_inode *inode = handle_of(file)->inode;
@@ -334,7 +316,6 @@ static const struct disk_operations operations = {
 	.read = sim_read,
 	.write = sim_write,
 	.set_size = sim_set_size,
-	.reserve = sim_reserve,
 	.sync = sim_sync,
 	.rename = sim_rename,
 	.link = sim_link,

@@ -9,7 +9,7 @@
  * The model of loss, as permissive as POSIX and a little more than ext4, xfs and btrfs are:
  *   - file_sync(file) makes content and length of that file stable, and nothing else: not its name;
  *   - file_sync(directory) makes the names in that directory stable, not those below or above it;
- *   - every other change of a file (a write, a new size, a reservation) is kept or lost for itself,
+ *   - every other change of a file (a write, a new size) is kept or lost for itself,
  *     whatever was written before or after it, in the same file or another;
  *   - a write may be torn: only a beginning, an end, or some of its 512 octet sectors reach the
  *     disk; what lies past the old stable length may also be zeroes (the length grew, the data did
@@ -43,7 +43,6 @@ enum sim_call {
 	SIM_READ,
 	SIM_WRITE,
 	SIM_SET_SIZE,
-	SIM_RESERVE,
 	SIM_SYNC,
 	SIM_RENAME,
 	SIM_LINK,

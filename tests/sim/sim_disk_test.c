@@ -33,7 +33,6 @@ static const struct row rows[] = {
 	{"truncation may be lost, and the write behind it kept",
 	 {"write a 0 wxyz", "settle", "size a 2", "write a 2 Q"},
 	 {"a=wxyz", "a=wx", "a=wxQz", "a=wxQ", NULL}},
-	{"reserve", {"write a 0 x", "settle", "reserve a 3"}, {"a=x", "a=x00", NULL}},
 	{"rename is old or new",
 	 {"write a 0 x", "write b 0 y", "settle", "rename b a"},
 	 {"a=x b=y", "a=y", NULL}},
@@ -114,10 +113,8 @@ static void change_file(struct sim_disk *disk, const char *verb, const char *nam
 
 	if (strcmp(verb, "write") == 0)
 		assert_int_equal(file_write(file, &piece, 1, number), 0);
-	else if (strcmp(verb, "size") == 0)
-		assert_int_equal(file_set_size(file, number), 0);
 	else
-		assert_int_equal(file_reserve(file, number), 0);
+		assert_int_equal(file_set_size(file, number), 0);
 	file_close(file);
 }
 

@@ -46,7 +46,6 @@ struct sim_inode {
 enum sim_change_kind {
 	CHANGE_WRITE,
 	CHANGE_SIZE,
-	CHANGE_RESERVE,
 	CHANGE_ADD,    /* name -> target, in a directory; takes the place of an older one */
 	CHANGE_REMOVE, /* name, when it still leads to target */
 	CHANGE_MOVE    /* old_name -> name, at once */
@@ -100,7 +99,6 @@ const char *view_data(const struct sim_view *view);
 uint64_t view_digest(const struct sim_view *view); /* of the octets, not of the names */
 void view_write(struct sim_view *view, uint64_t offset, const char *data, size_t length);
 void view_set_size(struct sim_view *view, uint64_t size);
-void view_reserve(struct sim_view *view, uint64_t size);
 struct sim_inode *view_find(const struct sim_view *view, const char *name);
 void view_add(struct sim_view *view, const char *name, struct sim_inode *inode);
 void view_remove(struct sim_view *view, const char *name);

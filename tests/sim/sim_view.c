@@ -109,15 +109,10 @@ void view_set_size(struct sim_view *view, uint64_t size)
 	view->size = size;
 }
 
-void view_reserve(struct sim_view *view, uint64_t size)
-{
-	if (size > view->size)
-		view_set_size(view, size);
-}
-
 void view_write(struct sim_view *view, uint64_t offset, const char *data, size_t length)
 {
-	view_reserve(view, offset + length);
+	if (offset + length > view->size)
+		view_set_size(view, offset + length);
 	own(view, view->size);
 	if (length > 0)
 		memcpy(view->octets->data + offset, data, length);

@@ -57,9 +57,8 @@ bool table_applies(enum table_column column, enum sim_call call)
 	switch (column) {
 	case COLUMN_ENOSPC:
 	case COLUMN_EDQUOT:
-		return call == SIM_CREATE || call == SIM_WRITE || call == SIM_RESERVE ||
-		       call == SIM_SYNC || call == SIM_RENAME || call == SIM_LINK ||
-		       call == SIM_MAKE_DIRECTORY;
+		return call == SIM_CREATE || call == SIM_WRITE || call == SIM_SYNC ||
+		       call == SIM_RENAME || call == SIM_LINK || call == SIM_MAKE_DIRECTORY;
 	case COLUMN_SHORT:
 		return call == SIM_READ || call == SIM_WRITE;
 	default:
