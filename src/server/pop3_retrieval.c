@@ -79,10 +79,14 @@ static enum looked look_up(struct pop3_session *session, uint32_t first, uint32_
 	}
 	if (result != STORE_AGAIN)
 		return table_failed(session, result, &error);
-	if (!pop3_task_begin(session, JOB_OPEN, table_work, count * sizeof(struct maildrop_entry)))
+	struct pop3_task *task =
+		pop3_task_new(session, JOB_OPEN, table_work, count * sizeof(struct maildrop_entry));
+	if (!task)
 		return LOOKED_FAILED;
-	session->task->first = first;
-	session->task->count = count;
+	task->first = first;
+	task->count = count;
+	if (!pop3_task_submit(session))
+		return LOOKED_FAILED;
 	return LOOKED_WAIT;
 }
 

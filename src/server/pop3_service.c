@@ -55,23 +55,34 @@ static void task_done(void *context)
 			!conn_retry(&session->conn, STORE_RETRY_MS, task_again);
 }
 
-bool pop3_task_begin(struct pop3_session *session, enum job_class class, loop_callback *work,
-		     size_t room)
+struct pop3_task *pop3_task_new(struct pop3_session *session, enum job_class class,
+				loop_callback *work, size_t room)
 {
 	struct pop3_task *task = malloc(sizeof(*task) + room);
 
 	if (!task)
-		return false;
+		return NULL;
 	memset(task, 0, sizeof(*task));
 	task->class = class;
 	task->work = work;
 	task->size = room;
 	task->give_up_ms = clock_monotonic_ms() + STORE_PATIENCE_MS;
 	session->task = task;
-	if (conn_job(&session->conn, class, task_work, task_done))
+	return task;
+}
+
+bool pop3_task_submit(struct pop3_session *session)
+{
+	if (conn_job(&session->conn, session->task->class, task_work, task_done))
 		return true;
 	pop3_task_end(session);
 	return false;
+}
+
+bool pop3_task_begin(struct pop3_session *session, enum job_class class, loop_callback *work,
+		     size_t room)
+{
+	return pop3_task_new(session, class, work, room) && pop3_task_submit(session);
 }
 
 void pop3_task_end(struct pop3_session *session)

@@ -81,8 +81,14 @@ struct pop3_session {
 
 /* ---- tasks (pop3_service.c) ---- */
 
-/* Begins one with `room` octets behind the struct. False when memory has run out or there are too
- * many jobs; then there is no task. */
+/* Makes one with `room` octets behind the struct, for its fields to be set, then submits it: from
+ * then on it is the thread's until it is settled. NULL and false: no memory, or too many jobs; then
+ * there is no task. */
+struct pop3_task *pop3_task_new(struct pop3_session *session, enum job_class class,
+				loop_callback *work, size_t room);
+bool pop3_task_submit(struct pop3_session *session);
+
+/* Both, for one whose fields need no setting. */
 bool pop3_task_begin(struct pop3_session *session, enum job_class class, loop_callback *work,
 		     size_t room);
 /* Ends a settled one. */
