@@ -156,8 +156,12 @@ static int scan_tail(struct mbox_file *mbox, uint64_t size, uint64_t covered,
 		case MBOX_SCAN_FAILED:
 			result = scan.problem;
 			break;
-		case MBOX_SCAN_END:
 		case MBOX_SCAN_TORN:
+			/* Only what directly follows sound records is known to be a torn one. */
+			aside_end = aside_end > end ? size : aside_end;
+			result = 0;
+			break;
+		case MBOX_SCAN_END:
 			result = 0;
 		}
 	}

@@ -111,44 +111,64 @@ static enum mbox_scan_result take_record(struct mbox_scan *scan, const struct mb
 	return MBOX_SCAN_RECORD;
 }
 
-/* Where, in the octets read at scan->octets, does a line of ours begin? SIZE_MAX: nowhere. */
+/* Where, in these octets, does a line of ours begin, behind a line end? SIZE_MAX: nowhere. Amid a
+ * line there may be anything a sender likes to write; at the start of one he is quoted. */
 static size_t find_line(struct bytes octets)
 {
 	size_t skipped = 0;
 	while (octets.length > 0) {
-		const char *found = memmem(octets.data, octets.length, "From ", 5);
+		const char *found = memmem(octets.data, octets.length, "\nFrom ", 6);
 		if (found == NULL)
 			return SIZE_MAX;
-		size_t at = (size_t)(found - octets.data);
+		size_t at = (size_t)(found - octets.data) + 1;
 		struct mbox_line line;
 		octets = bytes_skip(octets, at);
+		skipped += at;
 		if (mbox_line_parse(octets, &line) == MBOX_LINE_OK)
-			return skipped + at;
-		octets = bytes_skip(octets, 1);
-		skipped += at + 1;
+			return skipped;
 	}
 	return SIZE_MAX;
 }
 
-static enum mbox_scan_result skip_strange(struct mbox_scan *scan, uint64_t *strange_out)
+/* The next line of ours behind scan->position, or the end of the file. */
+static int find_next(struct mbox_scan *scan, uint64_t *next_out)
 {
-	uint64_t offset = scan->position + 1;
-	*strange_out = scan->position;
-	while (offset < scan->size) {
+	*next_out = scan->size;
+	for (uint64_t offset = scan->position; offset < scan->size;) {
 		ssize_t length = scan_read(scan, offset, scan->size - offset);
 		if (length < 0)
-			return failed(scan, (int)length);
+			return (int)length;
 		size_t at = find_line((struct bytes){scan->octets, (size_t)length});
 		if (at != SIZE_MAX) {
-			scan->position = offset + at;
-			return MBOX_SCAN_STRANGE;
+			*next_out = offset + at;
+			return 0;
 		}
 		if (length <= FROM_LINE_MAX)
-			break;
+			return 0;
 		offset += (uint64_t)length - FROM_LINE_MAX; /* a line may lie across the border */
 	}
-	scan->position = scan->size;
+	return 0;
+}
+
+static enum mbox_scan_result skip_strange(struct mbox_scan *scan, uint64_t *strange_out)
+{
+	uint64_t next;
+	int result = find_next(scan, &next);
+	if (result < 0)
+		return failed(scan, result);
+	*strange_out = scan->position;
+	scan->position = next;
 	return MBOX_SCAN_STRANGE;
+}
+
+/* A line that promises more than there is was torn, unless another record follows it. */
+static enum mbox_scan_result torn(struct mbox_scan *scan, uint64_t *strange_out)
+{
+	uint64_t next;
+	int result = find_next(scan, &next);
+	if (result < 0)
+		return failed(scan, result);
+	return next == scan->size ? MBOX_SCAN_TORN : skip_strange(scan, strange_out);
 }
 
 static bool all_zero(struct bytes octets)
@@ -180,6 +200,6 @@ enum mbox_scan_result mbox_scan_next(struct mbox_scan *scan, struct index_entry 
 	if (result == MBOX_LINE_STRANGE)
 		return skip_strange(scan, strange_out);
 	if (mbox_record_octets(&line) > left)
-		return MBOX_SCAN_TORN;
+		return torn(scan, strange_out);
 	return take_record(scan, &line, entry_out);
 }

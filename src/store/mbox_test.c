@@ -4,8 +4,10 @@
  */
 #include <fcntl.h>
 
+#include "base/number.h"
 #include "store/index.h"
 #include "store/journal.h"
+#include "store/mbox_line.h"
 #include "store/test_scene.h"
 
 #define TEXT_A BYTES("Subject: a\n\nthe first\n")
@@ -174,11 +176,81 @@ static void alter_every_octet(void **state)
 	scene_end(&scene);
 }
 
+/* Adds up the octets that were set aside: the last part of such a name. */
 static bool count_aside(void *context, const char *name)
 {
-	size_t *count = context;
-	*count += bytes_start_with(bytes_of(name), BYTES("aside."));
+	size_t *octets = context;
+	const char *dot = strrchr(name, '.');
+	uint64_t length = 0;
+	if (bytes_start_with(bytes_of(name), BYTES("aside.")) &&
+	    number_parse(bytes_of(dot + 1), UINT32_MAX, &length))
+		*octets += length;
 	return true;
+}
+
+/* A sender writes a line of ours into his message, for the day that an octet of the record goes
+ * bad: nothing behind it may be hidden, cut, or get an id that is not its own. */
+static void forged_lines(void **state)
+{
+	(void)state;
+	static const char *const places[] = {"see: %s and so on\n", "%s\n", ">%s\n", "\r%s\n"};
+	for (size_t row = 0; row < 2 * sizeof places / sizeof places[0]; row++) {
+		struct scene scene;
+		char mbox[160], index[160], forged[FROM_LINE_MAX], text[2 * FROM_LINE_MAX];
+		test_row(places[row / 2]);
+		struct mbox_line line = {
+			.length = row % 2 == 0 ? 999999999 : 3, .uid_length = 6, .uid = "forged"};
+		size_t length = mbox_line_print(&line, BYTES("a@b"), forged);
+		forged[length - 1] = '\0';
+		snprintf(text, sizeof text, places[row / 2], forged);
+		scene_begin(&scene, STORE_MBOX);
+		scene_deliver(&scene, TEXT_A);
+		scene_deliver(&scene, bytes_of(text));
+		scene_deliver(&scene, TEXT_B);
+		scene_deliver(&scene, TEXT_C);
+		scene_file(&scene, "mail/example.org/alice", mbox);
+		scene_index_file(&scene, index);
+		struct buffer whole = slurp(mbox);
+		struct mbox_line first;
+		assert_int_equal(mbox_line_parse(buffer_bytes(&whole), &first), MBOX_LINE_OK);
+		whole.data[mbox_record_octets(&first) + 6] ^= 1; /* in the forger's From line */
+		spew(mbox, buffer_bytes(&whole));
+		unlink(index);
+		struct maildrop *maildrop = scene_open(&scene);
+		test_check(maildrop_summary(maildrop).messages == 3);
+		scene_expect(maildrop, 1, TEXT_A);
+		scene_expect(maildrop, 2, TEXT_B);
+		scene_expect(maildrop, 3, TEXT_C);
+		maildrop_close(maildrop);
+		buffer_free(&whole);
+		scene_end(&scene);
+	}
+}
+
+/* What is torn behind octets that are not ours may be anything: it is kept aside with them. */
+static void torn_behind_strange_is_set_aside(void **state)
+{
+	(void)state;
+	struct scene scene;
+	char mbox[160], index[160];
+	size_t aside = 0;
+	begin_with_three(&scene, mbox, index);
+	struct buffer whole = slurp(mbox);
+	struct mbox_line first;
+	assert_int_equal(mbox_line_parse(buffer_bytes(&whole), &first), MBOX_LINE_OK);
+	whole.data[mbox_record_octets(&first) + 6] ^= 1; /* the second's From line */
+	spew(mbox, bytes_first(buffer_bytes(&whole), whole.length - 4));
+	unlink(index);
+	struct maildrop *maildrop = scene_open(&scene);
+	assert_int_equal(maildrop_summary(maildrop).messages, 1);
+	maildrop_close(maildrop);
+	struct buffer now = slurp(mbox);
+	assert_int_equal(now.length, mbox_record_octets(&first));
+	assert_int_equal(file_list(scene.root.journal, count_aside, &aside), 0);
+	assert_int_equal(aside, whole.length - 4 - now.length);
+	buffer_free(&now);
+	buffer_free(&whole);
+	scene_end(&scene);
 }
 
 static void a_full_tail_that_fails_is_set_aside(void **state)
@@ -196,7 +268,7 @@ static void a_full_tail_that_fails_is_set_aside(void **state)
 	assert_int_equal(maildrop_summary(maildrop).messages, 2);
 	maildrop_close(maildrop);
 	assert_int_equal(file_list(scene.root.journal, count_aside, &aside), 0);
-	assert_int_equal(aside, 1);
+	assert_true(aside > 0);
 	assert_int_equal(findings_of(&scene), 1);
 	maildrop_close(scene_open(&scene));
 	buffer_free(&whole);
@@ -380,6 +452,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_maildrop_that_grew_is_read_from_where_it_grew),
 	cmocka_unit_test(cut_at_every_octet),
 	cmocka_unit_test(alter_every_octet),
+	cmocka_unit_test(forged_lines),
+	cmocka_unit_test(torn_behind_strange_is_set_aside),
 	cmocka_unit_test(a_full_tail_that_fails_is_set_aside),
 	cmocka_unit_test(any_index_gives_the_same_table),
 	cmocka_unit_test(strange_files),
