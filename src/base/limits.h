@@ -41,6 +41,7 @@
 #define MESSAGES_MAX	   4000000000ULL /* message numbers are 32-bit */
 #define STORE_READ_OCTETS  (256 * 1024)	 /* one job's read; small enough to share the disk */
 #define STORE_WRITE_OCTETS (128 * 1024)	/* collected for one write of a delivery */
+#define WRITE_AGAIN_MAX (4 * 1024 * 1024) /* recovery rewrites at most this of an mbox's end */
 #define JOURNAL_PIECE_OCTETS (1024 * 1024)	   /* data one step of a full-disk removal may log */
 #define JOURNAL_HEADER_OCTETS 4096		   /* more than any disk's atomic unit */
 
@@ -52,6 +53,8 @@
 #define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
+#define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker that has not said by then how it went hangs */
+#define AUTH_ANSWER_MS	   60000 /* of auth: LOGIN_QUEUE_MAX hashes take less; then [SYS/TEMP] */
 #define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
 #define DRAIN_AGAIN_MS 1000 /* a second SIGTERM after that ends everything at once */
 #define OUTPUT_OCTETS_MAX  (64 * 1024) /* waiting for a slow peer, a connection */

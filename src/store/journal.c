@@ -336,3 +336,10 @@ bool journal_exists(const struct store_root *root, uint64_t account)
 	file_close(file);
 	return true;
 }
+
+void journal_remove(const struct store_root *root, uint64_t account)
+{
+	char name[48];
+	journal_name(account, "", name);
+	file_unlink(root->journal, name);
+}

@@ -37,5 +37,7 @@ int journal_replay(const struct store_root *root, const struct place *place);
 
 /* Is there a journal that counts? For verify. */
 bool journal_exists(const struct store_root *root, uint64_t account);
+/* Forgets it, with the maildrop it belonged to. */
+void journal_remove(const struct store_root *root, uint64_t account);
 
 #endif

@@ -72,7 +72,13 @@ enum store_result lock_file(const struct store_root *root, const struct place *p
 
 enum store_result lock_retire(struct file *lock, uint64_t generation, struct error *error)
 {
-	uint64_t lowest = generation + 1;
+	uint64_t lowest = 0;
+	ssize_t length = file_read(lock, &lowest, sizeof lowest, 0, false);
+	if (length < 0)
+		return store_failure(error, (int)length, "while reading the maildrop's lock");
+	if (length == sizeof lowest && lowest > generation)
+		return STORE_OK;
+	lowest = generation + 1;
 	struct bytes piece = {(const char *)&lowest, sizeof lowest};
 	int result = file_write(lock, &piece, 1, 0);
 	return result < 0 ? store_failure(error, result, "while writing the maildrop's lock")

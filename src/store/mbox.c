@@ -7,10 +7,13 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
+#include "store/journal.h"
 #include "store/lock.h"
 #include "store/mbox_line.h"
 #include "store/mbox_private.h"
@@ -244,8 +247,12 @@ static enum store_result mbox_read(struct maildrop *maildrop, uint32_t number, u
 		return result;
 	struct mbox_reading *reading = mbox->reading;
 	assert(reading != NULL && reading->number == number && reading->offset == offset);
-	if (offset == 0 || reading->position < reading->entry.length)
+	/* A piece may be held back whole until it is known whether it is quoting: read on then. */
+	for (bool first = offset == 0; result == STORE_OK && *length_out == 0; first = false) {
+		if (!first && reading->position == reading->entry.length)
+			break;
 		result = read_plain(mbox, no_wait, out, size, length_out, error);
+	}
 	if (result == STORE_OK && *length_out == 0) {
 		free(mbox->reading);
 		mbox->reading = NULL;
@@ -260,15 +267,37 @@ static enum store_result mbox_renew(struct maildrop *maildrop, struct error *err
 	return STORE_OK; /* a kernel lock has no lease */
 }
 
+struct erasing {
+	const struct store_root *root;
+	char prefix[48];
+};
+
+static bool erase_aside(void *context, const char *name)
+{
+	struct erasing *erasing = context;
+	if (bytes_start_with(bytes_of(name), bytes_of(erasing->prefix)))
+		file_unlink(erasing->root->journal, name);
+	return true;
+}
+
 static enum store_result mbox_erase(const struct store_root *root, const struct place *place,
 				    struct error *error)
 {
-	int result = file_unlink(root->mail[place->mail_root], place->path);
+	char temporary[MAILDROP_PATH_MAX + 64];
+	struct file *folder = root->mail[place->mail_root];
+	struct erasing erasing = {.root = root};
+	int result = file_unlink(folder, place->path);
 	if (result == -ENOENT)
 		result = 0;
+	mbox_temporary_name(place, temporary);
+	file_unlink(folder, temporary);
 	if (result >= 0)
 		result = mbox_sync_names(root, place);
 	index_remove(root, place->account);
+	journal_remove(root, place->account);
+	snprintf(erasing.prefix, sizeof erasing.prefix, "aside.%" PRIu64 ".", place->account);
+	if (result >= 0)
+		result = file_list(root->journal, erase_aside, &erasing);
 	return result < 0 ? store_failure(error, result, "while erasing the maildrop") : STORE_OK;
 }
 

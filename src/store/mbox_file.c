@@ -172,6 +172,32 @@ static int scan_tail(struct mbox_file *mbox, uint64_t size, uint64_t covered,
 	return result;
 }
 
+static bool lacks_room(int result)
+{
+	return result == -ENOSPC || result == -EDQUOT;
+}
+
+/* After a failed sync the octets may be in the page cache only, and a second sync proves nothing
+ * (base/file.h): what nobody vouches for is written again, over itself, before the sync that will.
+ * Of a large file whose index is lost only the end: the rest is older than any process. */
+static int write_again(struct mbox_file *mbox, uint64_t from, uint64_t to)
+{
+	char *octets = malloc(STORE_READ_OCTETS);
+	int result = octets != NULL ? 0 : -ENOMEM;
+	if (to - from > WRITE_AGAIN_MAX)
+		from = to - WRITE_AGAIN_MAX;
+	while (from < to && result >= 0) {
+		size_t size = to - from < STORE_READ_OCTETS ? to - from : STORE_READ_OCTETS;
+		ssize_t length = file_read(mbox->file, octets, size, from, false);
+		struct bytes piece = {octets, length > 0 ? (size_t)length : 0};
+		result = length > 0 ? file_write(mbox->file, &piece, 1, from)
+				    : (length < 0 ? (int)length : -EIO);
+		from += piece.length;
+	}
+	free(octets);
+	return result;
+}
+
 /* The file is longer than the index knows, or the index is of no use: see what there is, cut what
  * is not whole, make the rest durable, and only then write it into a new index. */
 static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t size,
@@ -189,11 +215,15 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 	if (result >= 0 && aside_end > end)
 		result = set_aside(mbox, end, aside_end);
 	/* A full user must still get at his mail, and delete: then they stay where they are. */
-	bool no_room = result == -ENOSPC || result == -EDQUOT;
+	bool no_room = lacks_room(result);
 	if (no_room)
 		result = 0;
 	else if (result >= 0 && size > end)
 		result = file_set_size(mbox->file, end);
+	if (result >= 0)
+		result = write_again(mbox, covered, end);
+	if (lacks_room(result)) /* of a file system that never overwrites: as good as it gets */
+		result = 0;
 	if (result >= 0)
 		result = file_sync(mbox->file);
 	if (result >= 0)

@@ -275,6 +275,44 @@ static void a_full_tail_that_fails_is_set_aside(void **state)
 	scene_end(&scene);
 }
 
+static bool count_name(void *context, const char *name)
+{
+	size_t *count = context;
+	(void)name;
+	++*count;
+	return true;
+}
+
+/* Nothing of the mail stays, whatever a crash had left; and doing it twice is fine. */
+static void erasing_leaves_nothing(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct error error = {0};
+	char mbox[160], index[160], path[160];
+	size_t left = 0;
+	begin_with_three(&scene, mbox, index);
+	snprintf(path, sizeof path, "%s/journal/aside.%llu.00000000.7", scene.path,
+		 (unsigned long long)scene.place.account);
+	spew(path, BYTES("content"));
+	snprintf(path, sizeof path, "%s/journal/%llu.redo", scene.path,
+		 (unsigned long long)scene.place.account);
+	spew(path, BYTES("content"));
+	snprintf(path, sizeof path, "%s/mail/example.org/.postern-%llu.new", scene.path,
+		 (unsigned long long)scene.place.account);
+	spew(path, BYTES("content"));
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(store_retire(&scene.root, &scene.place, true, &error), STORE_OK);
+	struct file *folder;
+	assert_int_equal(file_open(scene.root.mail[0], "example.org", FILE_DIRECTORY, &folder), 0);
+	assert_int_equal(file_list(folder, count_name, &left), 0);
+	assert_int_equal(file_list(scene.root.journal, count_name, &left), 0);
+	assert_int_equal(file_list(scene.root.index, count_name, &left), 0);
+	assert_int_equal(left, 0);
+	file_close(folder);
+	scene_end(&scene);
+}
+
 /* ---- a useless index ---- */
 
 static void any_index_gives_the_same_table(void **state)
@@ -455,6 +493,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(forged_lines),
 	cmocka_unit_test(torn_behind_strange_is_set_aside),
 	cmocka_unit_test(a_full_tail_that_fails_is_set_aside),
+	cmocka_unit_test(erasing_leaves_nothing),
 	cmocka_unit_test(any_index_gives_the_same_table),
 	cmocka_unit_test(strange_files),
 	cmocka_unit_test(what_is_no_file_is_refused),

@@ -134,6 +134,8 @@ enum store_result reserve_take(const struct store_root *root, uint64_t account,
 	if (result >= 0)
 		result = file_sync(root->journal);
 	if (result < 0) {
+		file_close(reserve->file); /* which name it has now is not known */
+		reserve->file = NULL;
 		atomic_flag_clear(&reserve->busy);
 		return store_failure(error, result, "while taking the reserve");
 	}

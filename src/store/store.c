@@ -135,8 +135,11 @@ enum store_result store_retire(const struct store_root *root, const struct place
 	enum store_result result = STORE_OK;
 	if (erase)
 		result = lock_session(root, place->account, &session, error);
+	/* One that is retired already is fine: its caller did not get to the next step. */
+	struct place any = *place;
+	any.generation = UINT64_MAX;
 	if (result == STORE_OK)
-		result = lock_file(root, place, &file, error);
+		result = lock_file(root, &any, &file, error);
 	if (result == STORE_OK)
 		result = lock_retire(file, place->generation, error);
 	if (result == STORE_OK && erase)

@@ -188,7 +188,8 @@ void findings_add(struct findings *findings, const char *file, uint64_t offset, 
 void findings_free(struct findings *findings);
 
 /* The account is gone: from now on a delivery or session that still has this place gets CHANGED.
- * With `erase` the mail goes too (nobody may be logged in). Results: OK, AGAIN, LOCKED, IO. */
+ * With `erase` the mail goes too, and what was set aside of it (nobody may be logged in). Doing it
+ * twice is fine. Results: OK, AGAIN, LOCKED, FULL, IO. */
 enum store_result store_retire(const struct store_root *root, const struct place *place, bool erase,
 			       struct error *error);
 
