@@ -12,12 +12,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "server/child.h"
 #include "server/sandbox.h"
 
 #define CACHE_ENTRIES 16384
 #define COUNT_MS      1000 /* how long a worker may take to send its counters */
+#define LOOK_MS       500  /* how often it is seen whose contests are over */
 
 /* ---- workers ---- */
 
@@ -83,26 +85,46 @@ static void on_session(struct auth_peer *peer, const struct message_session *mes
 	tell_contestants(peer->auth);
 }
 
+/* Runs while there are contests. Without memory for it they are answered by the worker alone. */
+static void look_at_contests(void *context)
+{
+	struct auth *auth = context;
+
+	if (registry_expire(auth->registry, clock_monotonic_ms()))
+		(void)loop_timer(auth->loop, &auth->contest_timer, LOOK_MS, look_at_contests, auth);
+	else
+		loop_timer_stop(&auth->contest_timer);
+	tell_contestants(auth);
+}
+
+static void ask_holder(struct auth *auth, uint32_t worker, uint64_t session, uint64_t probe)
+{
+	struct auth_peer *holder = peer_of_worker(auth, worker);
+	struct message_probe ask;
+
+	message_init(&ask, MESSAGE_PROBE, probe);
+	ask.session = session;
+	if (holder)
+		channel_send(holder->channel, &ask, NULL, 0);
+	else
+		registry_forget_worker(auth->registry, worker);
+	if (!auth->contest_timer)
+		(void)loop_timer(auth->loop, &auth->contest_timer, LOOK_MS, look_at_contests, auth);
+}
+
 static void on_contest(struct auth_peer *peer, const struct message_contest *message)
 {
 	struct auth *auth = peer->auth;
 	struct contestant newcomer = {peer->worker, message->header.request};
 	uint32_t worker;
 	uint64_t session, probe;
-	struct message_probe ask;
 	struct message_contested unknown;
-	struct auth_peer *holder;
 
-	switch (registry_contest(auth->registry, message->account, newcomer, &worker, &session,
+	switch (registry_contest(auth->registry, message->account, newcomer,
+				 clock_monotonic_ms() + PROBE_ANSWER_MS, &worker, &session,
 				 &probe)) {
 	case REGISTRY_ASK:
-		message_init(&ask, MESSAGE_PROBE, probe);
-		ask.session = session;
-		holder = peer_of_worker(auth, worker);
-		if (holder)
-			channel_send(holder->channel, &ask, NULL, 0);
-		else
-			registry_forget_worker(auth->registry, worker);
+		ask_holder(auth, worker, session, probe);
 		break;
 	case REGISTRY_JOINED:
 		break;

@@ -37,7 +37,7 @@ struct auth {
 	struct control *control;
 	struct auth_peer *peers;
 	uint64_t peer_ids, count_round;
-	struct loop_timer *count_timer;
+	struct loop_timer *count_timer, *contest_timer;
 	bool counting;
 };
 

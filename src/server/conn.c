@@ -431,6 +431,16 @@ bool conn_job(struct conn *conn, enum job_class class, loop_callback *work, loop
 	return jobs_submit(conn->worker->jobs, &conn->job, class, work, on_job_done, conn);
 }
 
+/* Auth is there and silent (it is stopped, its disk hangs). What it says after this is nobody's. */
+static void on_no_answer(void *context)
+{
+	struct conn *conn = context;
+	char word[CONN_WORD_OCTETS];
+
+	log_event(LOG_LEVEL_WARNING, "no-answer", "session=%s from=auth", conn_word(conn, word));
+	conn_answered(conn, NULL);
+}
+
 bool conn_ask(struct conn *conn, void *message)
 {
 	struct message_header *header = message;
@@ -439,8 +449,13 @@ bool conn_ask(struct conn *conn, void *message)
 		return false;
 	assert(conn->question == 0);
 	header->request = worker_number(conn->worker, conn->slot);
-	if (!worker_tell(conn->worker, message))
+	if (!loop_timer(conn->worker->loop, &conn->retry, conn->worker->answer_ms, on_no_answer,
+			conn))
 		return false;
+	if (!worker_tell(conn->worker, message)) {
+		loop_timer_stop(&conn->retry);
+		return false;
+	}
 	conn->question = header->request;
 	return true;
 }
@@ -448,6 +463,7 @@ bool conn_ask(struct conn *conn, void *message)
 void conn_answered(struct conn *conn, const union message *answer)
 {
 	conn->question = 0;
+	loop_timer_stop(&conn->retry);
 	conn->service->answered(conn, answer);
 	conn_resume(conn);
 }

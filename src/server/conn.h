@@ -38,7 +38,7 @@ struct conn_service {
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
 	size_t (*feed)(struct conn *conn, struct bytes in);
 	enum conn_step (*step)(struct conn *conn);
-	void (*answered)(struct conn *conn, const union message *answer);  /* NULL: auth was lost */
+	void (*answered)(struct conn *conn, const union message *answer);  /* NULL: none will come */
 	uint64_t (*deadline_ms)(const struct conn *conn, uint64_t now_ms); /* for the peer */
 	void (*end)(struct conn *conn, const char *text); /* time-out, drain: engine says goodbye */
 	void (*announce)(
@@ -53,7 +53,7 @@ struct conn {
 	struct link *link; /* NULL when it is closed and only a job keeps the conn */
 	struct loop_watch *watch;
 	struct loop_timer *timer; /* the peer's time-out */
-	struct loop_timer *retry;
+	struct loop_timer *retry; /* of a retry, or the end of the time for an answer */
 	loop_callback *on_retry;
 	loop_callback *on_done;
 	uint64_t number;   /* of the session, see worker_number() */
@@ -106,8 +106,8 @@ size_t conn_take(struct conn *conn, struct bytes octets);
  * conn_resume(conn). False when there are too many already. */
 bool conn_job(struct conn *conn, enum job_class class, loop_callback *work, loop_callback *done);
 
-/* Sends a question (its header.request is set here); service->answered() and conn_resume() follow.
- * False when auth is gone. */
+/* Sends a question (its header.request is set here); service->answered() and conn_resume() follow,
+ * with NULL when auth is lost or has said nothing after AUTH_ANSWER_MS. False when auth is gone. */
 bool conn_ask(struct conn *conn, void *message);
 
 /* Calls on_retry(conn), then conn_resume(conn), after delay_ms. False when memory has run out. */

@@ -28,6 +28,7 @@ static struct {
 	uint64_t time_out_ms;
 	size_t unsent_max;
 	unsigned jobs_done;
+	int auth; /* our end of the channel to an auth that never says a word */
 	bool closed, cut_amid_job;
 	const char *reason;
 } world;
@@ -94,6 +95,21 @@ static enum conn_step step_job(struct fake *fake)
 	return STEP_MORE;
 }
 
+static enum conn_step ask(struct fake *fake)
+{
+	struct message_resolve message;
+
+	message_init(&message, MESSAGE_RESOLVE, 0);
+	test_check(conn_ask(&fake->conn, &message));
+	fake->command = 'N';
+	return STEP_WAIT;
+}
+
+static void answered(struct conn *conn, const union message *answer)
+{
+	test_check(((struct fake *)conn)->command == 'N' && !answer);
+}
+
 static enum conn_step step(struct conn *conn)
 {
 	struct fake *fake = (struct fake *)conn;
@@ -107,6 +123,8 @@ static enum conn_step step(struct conn *conn)
 		return put_much(fake);
 	case 'w':
 		return step_job(fake);
+	case 'a':
+		return ask(fake);
 	case 'q':
 		return STEP_CLOSE;
 	default:
@@ -141,6 +159,7 @@ static const struct conn_service fake_service = {
 	.start = start,
 	.feed = feed,
 	.step = step,
+	.answered = answered,
 	.deadline_ms = deadline_ms,
 	.end = end,
 	.close = close_fake,
@@ -233,6 +252,7 @@ static const struct row {
 	{"half closed at once", {"", 0}, true, 100, "+", 0, 0, "peer closed"},
 	{"jobs", {"wxwwyq", 6}, false, 100, "+WxWWy", 0, 3, NULL},
 	{"half closed behind jobs", {"wwx", 3}, true, 100, "+WWx", 0, 2, "peer closed"},
+	{"questions without an answer", {"xayawq", 6}, false, 100, "+xNyNW", 0, 1, NULL},
 	{"much", {"bxq", 3}, false, MUCH, "+x", 1, 0, NULL},
 	{"much, read slowly", {"bbwxq", 5}, false, 3000, "+Wx", 2, 1, NULL},
 	{"a time-out", {"x", 1}, false, 100, "+x!", 0, 0, "time-out"},
@@ -292,6 +312,32 @@ static void test_cut_amid_job(void **state)
 	buffer_free(&world.received);
 }
 
+static void on_message(void *context, const union message *message, const int *descriptors,
+		       size_t descriptor_count)
+{
+	(void)context;
+	(void)message;
+	(void)descriptors;
+	(void)descriptor_count;
+}
+
+static void on_closed(void *context)
+{
+	(void)context;
+}
+
+static bool make_auth(struct worker *worker)
+{
+	int ends[2];
+
+	if (!worker->loop || !channel_pair(ends))
+		return false;
+	world.auth = ends[1];
+	worker->auth = channel_new(worker->loop, ends[0], on_message, on_closed, NULL);
+	worker->answer_ms = 20;
+	return worker->auth != NULL;
+}
+
 static int set_up(void **state)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
@@ -302,12 +348,17 @@ static int set_up(void **state)
 	worker->conn_max = 2;
 	worker->loop = loop_open(2);
 	worker->jobs = worker->loop ? jobs_new(worker->loop) : NULL;
-	return worker->jobs && buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX) ? 0 : -1;
+	return worker->jobs && make_auth(worker) &&
+			       buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX)
+		       ? 0
+		       : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	channel_free(world.worker->auth);
+	close(world.auth);
 	jobs_free(world.worker->jobs);
 	loop_close(world.worker->loop);
 	buffer_free(&world.worker->output);

@@ -103,6 +103,7 @@ struct entry {
 	uint64_t age;    /* the newer, the higher */
 	uint32_t worker;
 	uint64_t probe; /* 0: no contest */
+	uint64_t probe_end_ms;
 	struct waiting_list waiting;
 	struct message_session session;
 };
@@ -318,8 +319,9 @@ size_t registry_count(const struct registry *registry)
 /* ---- contests ---- */
 
 enum registry_contest registry_contest(struct registry *registry, uint64_t account,
-				       struct contestant newcomer, uint32_t *worker_out,
-				       uint64_t *session_out, uint64_t *probe_out)
+				       struct contestant newcomer, uint64_t end_ms,
+				       uint32_t *worker_out, uint64_t *session_out,
+				       uint64_t *probe_out)
 {
 	struct entry *entry = find_account(registry, account);
 	if (!entry || !table_make_room(&registry->by_probe))
@@ -332,6 +334,7 @@ enum registry_contest registry_contest(struct registry *registry, uint64_t accou
 	if (entry->probe != 0)
 		return REGISTRY_JOINED;
 	entry->probe = ++registry->last_probe;
+	entry->probe_end_ms = end_ms;
 	table_add(&registry->by_probe, &entry->by_probe, hash_of(registry, entry->probe, 0), entry);
 	*worker_out = entry->worker;
 	*session_out = entry->session.session;
@@ -350,6 +353,22 @@ void registry_probed(struct registry *registry, uint32_t worker, uint64_t probe,
 			return;
 		}
 	}
+}
+
+/* The table is as large as the most contests there ever were at a time, and looked through only
+ * while there are some. */
+bool registry_expire(struct registry *registry, uint64_t now_ms)
+{
+	struct table *table = &registry->by_probe;
+	for (size_t i = 0; i < table->slot_count && table->count > 0; i++) {
+		struct node *next;
+		for (struct node *node = table->slots[i]; node; node = next) {
+			next = node->next;
+			if (node->entry->probe_end_ms <= now_ms)
+				end_contest(registry, node->entry, CONTEST_ALIVE);
+		}
+	}
+	return table->count > 0;
 }
 
 bool registry_next_answer(struct registry *registry, struct contestant *contestant_out,

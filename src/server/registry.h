@@ -7,7 +7,8 @@
  *
  * A contest: a worker found a maildrop locked. The registry finds the session that has it and says
  * whom to ask to probe; newcomers that arrive meanwhile wait for the same answer (one probe at a
- * time a maildrop).
+ * time a maildrop). A worker that is asked and says nothing (it is stopped, its disk hangs) still
+ * holds the lock: then the session counts as alive.
  */
 #ifndef SERVER_REGISTRY_H
 #define SERVER_REGISTRY_H
@@ -40,13 +41,18 @@ enum registry_contest {
 	REGISTRY_JOINED, /* a probe is under way; this one waits with it */
 	REGISTRY_NOBODY  /* no session known, or no memory: answer UNKNOWN */
 };
+/* end_ms: until when the answer to the probe is waited for, where this makes one. */
 enum registry_contest registry_contest(struct registry *registry, uint64_t account,
-				       struct contestant newcomer, uint32_t *worker_out,
-				       uint64_t *session_out, uint64_t *probe_out);
+				       struct contestant newcomer, uint64_t end_ms,
+				       uint32_t *worker_out, uint64_t *session_out,
+				       uint64_t *probe_out);
 
 /* The answer to a probe. */
 void registry_probed(struct registry *registry, uint32_t worker, uint64_t probe,
 		     enum contest_outcome outcome);
+
+/* Ends the contests whose time is over, with ALIVE. False when there are no others left. */
+bool registry_expire(struct registry *registry, uint64_t now_ms);
 
 /* The next contestant who is to be told, after any of the calls above; false when there is none. */
 bool registry_next_answer(struct registry *registry, struct contestant *contestant_out,

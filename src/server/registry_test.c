@@ -14,6 +14,7 @@ enum verb {
 	PROBED,  /* worker, probe, outcome */
 	TOLD,    /* worker, request, outcome */
 	SILENT,  /* nobody is to be told */
+	EXPIRE,  /* at this time: expect whether contests are left; each ends at asked_session ms */
 	COUNT    /* sessions */
 };
 
@@ -37,8 +38,8 @@ static void do_contest(struct registry *registry, const struct step *step)
 	uint32_t worker = 0;
 	uint64_t session = 0, probe = 0;
 	struct contestant newcomer = {(uint32_t)step->b, step->c};
-	test_check(registry_contest(registry, step->a, newcomer, &worker, &session, &probe) ==
-		   step->expect);
+	test_check(registry_contest(registry, step->a, newcomer, step->asked_session, &worker,
+				    &session, &probe) == step->expect);
 	if (step->expect == REGISTRY_ASK) {
 		test_check(worker == step->asked_worker);
 		test_check(session == step->asked_session);
@@ -75,6 +76,9 @@ static void do_step(struct registry *registry, const struct step *step)
 		break;
 	case SILENT:
 		test_check(!registry_next_answer(registry, &contestant, &outcome));
+		break;
+	case EXPIRE:
+		test_check(registry_expire(registry, step->a) == step->expect);
 		break;
 	case COUNT:
 		test_check(registry_count(registry) == step->expect);
@@ -124,12 +128,16 @@ static void do_step(struct registry *registry, const struct step *step)
 	{                                                                                          \
 		SILENT, 0, 0, 0, 0, 0, 0                                                           \
 	}
+#define EXPIRES(now_ms, others_left)                                                               \
+	{                                                                                          \
+		EXPIRE, now_ms, 0, 0, others_left, 0, 0                                            \
+	}
 #define COUNTS(sessions)                                                                           \
 	{                                                                                          \
 		COUNT, 0, 0, 0, sessions, 0, 0                                                     \
 	}
 
-#define STEPS_MAX 16
+#define STEPS_MAX 20
 static const struct script {
 	const char *name;
 	struct step steps[STEPS_MAX];
@@ -177,6 +185,16 @@ static const struct script {
 	  CLOSES(1, 9), /* moves the last one to the front of the walk */
 	  ASKS(100, 3, 5, 2, 20), CLOSES(1, 10), IS_SILENT, CLOSES(2, 20),
 	  TELLS(3, 5, CONTEST_FREE)}},
+	{"holder's worker does not answer", /* the end of a contest is at asked_session ms */
+	 {OPENS(1, 10, 100), OPENS(1, 11, 101), ASKS(100, 2, 5, 1, 10), JOINS(100, 3, 6),
+	  ASKS(101, 2, 7, 1, 11), EXPIRES(9, true), IS_SILENT, EXPIRES(10, true),
+	  TELLS(2, 5, CONTEST_ALIVE), TELLS(3, 6, CONTEST_ALIVE), IS_SILENT,
+	  ANSWERS(1, 1, CONTEST_FREE), /* late */
+	  IS_SILENT, EXPIRES(11, false), TELLS(2, 7, CONTEST_ALIVE), COUNTS(2)}},
+	{"a contest after one whose time was over",
+	 {OPENS(1, 10, 100), ASKS(100, 2, 5, 1, 10), EXPIRES(10, false), TELLS(2, 5, CONTEST_ALIVE),
+	  EXPIRES(20, false), ASKS(100, 2, 6, 1, 10), CLOSES(1, 10), TELLS(2, 6, CONTEST_FREE),
+	  EXPIRES(30, false), IS_SILENT, COUNTS(0)}},
 	{"two contests end together, in order",
 	 {OPENS(1, 10, 100), OPENS(1, 11, 101), ASKS(101, 2, 5, 1, 11), ASKS(100, 2, 6, 1, 10),
 	  ANSWERS(1, 2, CONTEST_FREE), ANSWERS(1, 1, CONTEST_ALIVE), TELLS(2, 6, CONTEST_FREE),
@@ -240,8 +258,8 @@ static void test_many(void **state)
 	}
 	assert_int_equal(registry_count(registry), WORKERS * SESSIONS);
 	for (uint32_t i = 0; i < WORKERS * SESSIONS; i++) {
-		assert_int_equal(registry_contest(registry, i, (struct contestant){9, i}, &worker,
-						  &asked, &probe),
+		assert_int_equal(registry_contest(registry, i, (struct contestant){9, i}, 10,
+						  &worker, &asked, &probe),
 				 REGISTRY_ASK);
 		assert_int_equal(worker, i % WORKERS);
 		assert_int_equal(asked, i / WORKERS);

@@ -335,6 +335,7 @@ static bool prepare(struct worker *worker, const struct message_configure *confi
 {
 	worker->number = configure->number;
 	worker->owner_uid = configure->owner_uid;
+	worker->answer_ms = AUTH_ANSWER_MS;
 	worker->allow_plaintext = configure->allow_plaintext;
 	memcpy(worker->host, configure->host, sizeof(worker->host));
 	worker->pop3_options.implementation = "Postern";

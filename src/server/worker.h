@@ -61,7 +61,6 @@ struct worker {
 	struct listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	struct loop_timer *accept_timer; /* runs while accepting is paused */
-	struct loop_timer *lost_timer; /* runs when auth was lost: the questions are to be failed */
 	struct peers peers;
 
 	/* Connections by slot; the slot is part of the number of a session and of a question. */
@@ -69,6 +68,7 @@ struct worker {
 	uint16_t free_slots[SESSIONS_MAX];
 	uint32_t conn_count, conn_max, slots_used;
 	uint64_t serial;
+	uint64_t answer_ms; /* how long auth may take for one */
 
 	struct buffer output; /* of the connection at work; empty between two callbacks */
 	struct table_block table;

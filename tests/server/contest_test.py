@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -118,6 +119,36 @@ class Contest(unittest.TestCase):
             first.quit()
             second.user("alice")
             second.pass_(SECRET)
+
+    @in_every_mode
+    def test_stopped_worker_keeps_its_maildrops(self, mode):
+        """Nobody answers for the session then; it counts as alive, and newcomers are told so."""
+        with Server(mode, accounts=("alice@example.org", "carol@example.org")) as server:
+            first = server.login_in_worker(0)
+            first.user("alice")
+            first.pass_(SECRET)
+            worker = server.pid_of("worker", 0)
+            others = [server.login_in_worker(1) for _ in range(3)]
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                for _ in range(2):  # the second time the first probe is still unanswered
+                    begun = time.monotonic()
+                    for other in others:
+                        other._putcmd("USER alice")
+                        other._getresp()
+                        other._putcmd("PASS " + SECRET)
+                    for other in others:
+                        self.assertIn(b"[IN-USE]", refused(other._getresp))
+                    self.assertLess(time.monotonic() - begun, 10)
+                others[0].user("carol")
+                others[0].pass_(SECRET)
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            self.assertEqual(first.noop(), b"+OK")
+            others[1].user("alice")
+            self.assertIn(b"[IN-USE]", refused(others[1].pass_, SECRET))
+            first.quit()
+            server.login().quit()
 
     @in_every_mode
     def test_command_line_holds_the_lock(self, mode):
