@@ -2,17 +2,24 @@
  * log: one line an event, to standard error (log.h).
  *
  * Guarantees: a line is one write(2) of at most LOG_LINE_MAX octets and has exactly one LF, at its
- * end, whatever the arguments hold: what a peer sent can never look like a line of its own.
+ * end, whatever the arguments hold: what a peer sent can never look like a line of its own. Writing
+ * waits for nobody: a log reader that hangs must not stop mail.
  *
  * Must not know what the events mean, and never fails: nobody could be told.
  */
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,11 +28,33 @@
 
 static const char *process = "postern";
 static enum log_level threshold = LOG_LEVEL_INFO;
+static int own_descriptor = -1; /* standard error without waiting; -1: could not be had */
+static atomic_uint dropped;     /* lines, since the last one that went out */
+static atomic_bool was_cut;     /* the last one went out in part, without its LF */
+
+/* O_NONBLOCK belongs to what all who inherited standard error share, and we have not made it: so a
+ * pipe or terminal is opened anew. A file never makes us wait, and a socket cannot be opened so. */
+static void open_own(void)
+{
+	struct stat status;
+
+	if (own_descriptor >= 0)
+		close(own_descriptor);
+	own_descriptor = -1;
+	if (fstat(STDERR_FILENO, &status) == 0 &&
+	    (S_ISFIFO(status.st_mode) || isatty(STDERR_FILENO)))
+		own_descriptor =
+			open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
 
 void log_open(const char *process_name, enum log_level level)
 {
+	int saved_errno = errno;
+
 	process = process_name;
 	threshold = level;
+	open_own();
+	errno = saved_errno;
 }
 
 static const char *level_name(enum log_level level)
@@ -60,14 +89,58 @@ static void replace_controls(char *line, size_t length)
 	}
 }
 
-static void write_line(const char *line, size_t length)
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "poll(2) tells whether a line fits into a pipe");
+
+/* Where standard error could not be opened anew, poll(2) is asked first. For a pipe its yes means
+ * that PIPE_BUF octets fit, unless another process that shares it is faster. */
+static ssize_t write_now(const char *text, size_t length)
 {
-	int saved_errno = errno;
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	ssize_t count;
+
+	if (own_descriptor >= 0)
+		return write(own_descriptor, text, length);
+	count = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (count >= 0 || errno != ENOTSOCK)
+		return count;
+	return poll(&ready, 1, 0) == 1 ? write(STDERR_FILENO, text, length) : -1;
+}
+
+/* False when none of it went out. */
+static bool put(const char *text, size_t length)
+{
 	ssize_t count;
 
 	do
-		count = write(STDERR_FILENO, line, length);
+		count = write_now(text, length);
 	while (count < 0 && errno == EINTR);
+	if (count > 0)
+		atomic_store(&was_cut, (size_t)count < length);
+	return count > 0;
+}
+
+static bool confess(unsigned lines)
+{
+	char line[160];
+	size_t length = atomic_load(&was_cut) ? 1 : 0;
+	int more;
+
+	line[0] = '\n';
+	length +=
+		print_head(line + length, sizeof(line) - length, LOG_LEVEL_WARNING, "log-dropped");
+	more = snprintf(line + length, sizeof(line) - length, "lines=%u\n", lines);
+	return more > 0 && (size_t)more < sizeof(line) - length && put(line, length + (size_t)more);
+}
+
+static void write_line(const char *line, size_t length)
+{
+	int saved_errno = errno;
+	unsigned missing = atomic_exchange(&dropped, 0);
+
+	if (missing > 0 && !confess(missing))
+		atomic_fetch_add(&dropped, missing + 1);
+	else if (!put(line, length) || atomic_load(&was_cut))
+		atomic_fetch_add(&dropped, 1);
 	errno = saved_errno;
 }
 

@@ -3,7 +3,9 @@
  *
  *   2026-11-22T02:01:00.123Z worker[4711] info login: session=7f3a user=alice@example.org …
  *
- * A line is at most LOG_LINE_MAX octets, written by one write(2). Octets from outside go in through
+ * A line is at most LOG_LINE_MAX octets, written by one write(2), and never waited for: while who
+ * reads the log does not, lines are dropped, and the next one that goes out comes behind one that
+ * says how many were (log-dropped: lines=N). Octets from outside go in through
  * log_field(), which escapes and quotes them; the format string is ours. Never a secret, never the
  * content of a message. Postern returns errors or logs them, not both (base/error.h).
  */
@@ -16,7 +18,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 #define LOG_LINE_MAX 1024
 
-void log_open(const char *process_name, enum log_level level); /* "supervisor", "auth", "worker" */
+/* "supervisor", "auth", "worker". Again after standard error was replaced. */
+void log_open(const char *process_name, enum log_level level);
 
 /* event is one word, the rest `key=value` pairs in our own format string. */
 void log_event(enum log_level level, const char *event, const char *format, ...)

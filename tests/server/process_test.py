@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The processes of a server: start, death, drain, reload, and what the sandbox refuses."""
 
+import fcntl
 import os
 import poplib
 import re
@@ -158,6 +159,49 @@ class Death(unittest.TestCase):
                 server.kill("worker")
                 server.login().quit()
                 server.kill("auth")
+
+
+class Log(unittest.TestCase):
+    @in_every_mode
+    def test_reader_that_hangs_stops_nobody(self, mode):
+        """Standard error is a fifo that nobody reads for a while: mail goes on, lines are lost, and
+        it is said how many."""
+        server = Server(mode)
+        path = os.path.join(server.base, "log")
+        os.mkfifo(path)
+        if server.uid is not None:
+            os.chown(path, server.uid, server.uid)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        writer = os.open(path, os.O_WRONLY)
+        flags = fcntl.fcntl(writer, fcntl.F_GETFL)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        server.process = subprocess.Popen(
+            [server.program, "--root", server.root, "serve"] + server.flags,
+            preexec_fn=server.drop, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=writer, text=True)
+        try:
+            for line in server.process.stdout:
+                found = re.match(r"listening (\w+) (.*):(\d+)$", line)
+                if found:
+                    server.ports[found[1]] = int(found[3])
+                if line == "ready\n":
+                    break
+            for _ in range(60):  # some lines each; 4096 octets are full soon
+                server.login().quit()
+            server.send(b"Subject: x\r\n\r\n")
+            self.assertEqual(fcntl.fcntl(writer, fcntl.F_GETFL), flags)
+            text = os.read(reader, 65536)
+            for _ in range(20):  # until each process has had something to say
+                server.login().quit()
+                text += os.read(reader, 65536)
+            self.assertRegex(text, rb"warning log-dropped: lines=[1-9]")
+            self.assertEqual(server.login().stat()[0], 1)
+        finally:
+            server.stop()
+            server.process.stdout.close()
+            server.close()
+            os.close(reader)
+            os.close(writer)
 
 
 class Drain(unittest.TestCase):
