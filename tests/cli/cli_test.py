@@ -351,6 +351,19 @@ class Accounts(Case):
         done = self.postern("account", "remove", "alice", "--delete-mail")
         self.assertFalse(os.path.exists(mail))
 
+    def test_remove_that_was_interrupted(self):
+        """Between the maildrop and the row: the same command ends the work."""
+        for options in ([], ["--delete-mail"]):
+            self.add("alice@example.org")
+            self.postern("mailbox", "import", "alice@example.org", "-", octets=b"Subject: x\n\n")
+            other = sqlite3.connect(os.path.join(self.root, "accounts/accounts.db"))
+            other.execute("BEGIN IMMEDIATE")
+            self.postern("account", "remove", "alice@example.org", *options, code=TEMPFAIL)
+            other.rollback()
+            other.close()
+            self.postern("account", "remove", "alice@example.org", *options)
+            self.assertEqual(self.names(), [])
+
     def test_without_a_terminal(self):
         done = self.run_plain("--root", self.root, "account", "add", "a@b", start_new_session=True)
         self.assertEqual(done.returncode, USAGE, done.errors)
