@@ -1,7 +1,8 @@
 /*
  * mbox_scan_fuzz: any octets as an own mbox. The first octet chooses what is done to them: as they
- * are, or behind a record of ours, or with the checksum of a line put right (so that the fuzzer
- * gets past it). The scan ends, never goes back, and every record it shows lies inside the file.
+ * are, or behind a record of ours, or with the checksums of the lines put right (so that the fuzzer
+ * gets past them, and finds records behind strange octets). The scan ends, never goes back, and
+ * every record it shows lies inside the file.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +14,8 @@
 
 #include "base/checksum.h"
 #include "store/mbox_scan.h"
+
+#define LINE_CHECK_OCTETS (sizeof(" line=00000000") - 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,16 +34,24 @@ static struct file *file_of(struct bytes content)
 	return file;
 }
 
-/* Gives the first line, when it looks like one of ours, the checksum it needs. */
-static void mend_line(char *octets, size_t size)
+/* Gives a line that may be one of ours the checksum it needs. */
+static void mend_line(char *line, size_t length)
 {
-	char check[16];
-	char *end = memchr(octets, '\n', size);
-	if (end == NULL || end - octets < 20)
-		return;
-	size_t checked = (size_t)(end - octets) - 14;
-	snprintf(check, sizeof check, " line=%08x", crc32c(0, (struct bytes){octets, checked}));
-	memcpy(octets + checked, check, 14);
+	char check[LINE_CHECK_OCTETS + 1];
+	size_t checked = length - LINE_CHECK_OCTETS;
+	snprintf(check, sizeof check, " line=%08x", crc32c(0, (struct bytes){line, checked}));
+	memcpy(line + checked, check, LINE_CHECK_OCTETS);
+}
+
+static void mend_lines(char *octets, size_t size)
+{
+	for (char *end; (end = memchr(octets, '\n', size)) != NULL;) {
+		size_t length = (size_t)(end - octets);
+		if (length >= 5 + LINE_CHECK_OCTETS && memcmp(octets, "From ", 5) == 0)
+			mend_line(octets, length);
+		size -= length + 1;
+		octets = end + 1;
+	}
 }
 
 static void scan_all(struct bytes content)
@@ -83,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memcpy(octets + length, data + 1, size - 1);
 	if (data[0] & 2)
-		mend_line(octets + length, size - 1);
+		mend_lines(octets + length, size - 1);
 	scan_all((struct bytes){octets, length + size - 1});
 	free(octets);
 	return 0;

@@ -102,6 +102,36 @@ static void a_maildrop_that_grew_is_read_from_where_it_grew(void **state)
 	scene_end(&scene);
 }
 
+/* A tmpfs has no RWF_NOWAIT: each call that must not wait says AGAIN, as for mail that is not in
+ * the page cache, and the same call that may wait goes on from there. */
+static void calls_that_must_not_wait(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct error error = {0};
+	struct maildrop_entry entry;
+	struct bytes texts[] = {TEXT_A, TEXT_B, BYTES("")};
+	size_t length;
+	char octets[4096];
+	scene_begin_in(&scene, STORE_MBOX, "/dev/shm");
+	for (unsigned i = 0; i < 3; i++)
+		scene_deliver(&scene, texts[i]);
+	struct maildrop *maildrop = scene_open(&scene);
+	for (uint32_t i = 0; i < 3; i++) {
+		if (maildrop_table(maildrop, i + 1, 1, true, &entry, &error) == STORE_OK) {
+			maildrop_close(maildrop);
+			scene_end(&scene);
+			test_skip("/dev/shm is no tmpfs");
+		}
+		assert_int_equal(maildrop_read(maildrop, i + 1, 0, true, octets, sizeof octets,
+					       &length, &error),
+				 STORE_AGAIN);
+		scene_expect(maildrop, i + 1, texts[i]);
+	}
+	maildrop_close(maildrop);
+	scene_end(&scene);
+}
+
 /* ---- torn tails ---- */
 
 static void cut_at_every_octet(void **state)
@@ -488,6 +518,7 @@ static void compact_in_place(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_unchanged_maildrop_reads_no_mail),
 	cmocka_unit_test(a_maildrop_that_grew_is_read_from_where_it_grew),
+	cmocka_unit_test(calls_that_must_not_wait),
 	cmocka_unit_test(cut_at_every_octet),
 	cmocka_unit_test(alter_every_octet),
 	cmocka_unit_test(forged_lines),

@@ -29,10 +29,11 @@ static inline struct file *scene_folder(const struct scene *scene, const char *n
 	return folder;
 }
 
-static inline void scene_begin(struct scene *scene, enum store_kind kind)
+static inline void scene_begin_in(struct scene *scene, enum store_kind kind, const char *folder)
 {
 	static uint64_t account = 1;
-	*scene = (struct scene){.path = "/tmp/postern-store-XXXXXX"};
+	*scene = (struct scene){0};
+	snprintf(scene->path, sizeof scene->path, "%s/postern-store-XXXXXX", folder);
 	assert_non_null(mkdtemp(scene->path));
 	scene->root.disk = disk_kernel();
 	scene->root.mail[0] = scene_folder(scene, "mail");
@@ -41,6 +42,11 @@ static inline void scene_begin(struct scene *scene, enum store_kind kind)
 	scene->root.locks = scene_folder(scene, "locks");
 	scene->place = (struct place){.account = account++, .generation = 1, .kind = kind};
 	snprintf(scene->place.path, sizeof scene->place.path, "example.org/alice");
+}
+
+static inline void scene_begin(struct scene *scene, enum store_kind kind)
+{
+	scene_begin_in(scene, kind, "/tmp");
 }
 
 static inline int scene_unlink(const char *path, const struct stat *status, int flag,
