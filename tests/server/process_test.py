@@ -349,6 +349,16 @@ def free_ports(count):
     return ports
 
 
+def is_test_build(pop3):
+    """Whether there is XTRY. Without an argument it tries nothing; script/test insists on it."""
+    answer = refused(pop3._shortcmd, "XTRY")
+    if b"no such command" not in answer:
+        return True
+    if os.environ.get("POSTERN_TEST_BUILD") == "1":
+        raise AssertionError("a test build without XTRY: %r" % answer)
+    return False
+
+
 class Sandbox(unittest.TestCase):
     def attempt(self, pop3, *words):
         return pop3._shortcmd("XTRY " + " ".join(words)).decode()
@@ -363,10 +373,8 @@ class Sandbox(unittest.TestCase):
             os.chmod(secret, 0o644)
             os.makedirs(os.path.join(server.root, "fetch"), exist_ok=True)
             pop3 = server.login()
-            try:
-                self.attempt(pop3, "open", "/")
-            except Exception:
-                self.skipTest("not a test build")
+            if not is_test_build(pop3):
+                self.skipTest("not a test build: it has no XTRY")
             refused_ones = [("open", os.path.join(server.root, "accounts/accounts.db")),
                             ("open", os.path.join(server.root, "accounts")),
                             ("open", os.path.join(server.root, "tls/key.pem")),
