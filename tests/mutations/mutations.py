@@ -6,6 +6,7 @@ further edits that belong to the same fault.
 """
 
 CRASH = "tests/sim/crash_test"
+MBOX = "src/store/mbox_test"
 
 
 class Mutation:
@@ -90,6 +91,19 @@ MUTATIONS = [
              "if (mbox_record_octets(&line) > left)",
              "if (mbox_record_octets(&line) >= left)",
              "the last message is whole, and is cut"),
+    Mutation("a-line-anywhere", STORE + "mbox_scan.c",
+             'memmem(octets.data, octets.length, "\\nFrom ", 6)',
+             'memmem(octets.data + 1, octets.length - 1, "From ", 5)',
+             "a From line that a sender forged amid a line is taken for a record",
+             (MBOX,),
+             more=[(STORE + "mbox_scan.c",
+                    "size_t at = (size_t)(found - octets.data) + 1;",
+                    "size_t at = (size_t)(found - octets.data);")]),
+    Mutation("torn-behind-strange-is-cut", STORE + "mbox_file.c",
+             "aside_end = aside_end > end ? size : aside_end;",
+             "",
+             "what is torn behind strange octets may be mail, and is thrown away",
+             (MBOX,)),
     Mutation("no-checksum-at-scan", STORE + "mbox_scan.c",
              "offset == end && length == 1 && blank == '\\n' && content.checksum == line->checksum;",
              "offset == end && length == 1 && blank == '\\n';",
@@ -107,8 +121,8 @@ MUTATIONS = [
              "return result;",
              "the next slot takes the place of the one whose piece is not in the file yet"),
     Mutation("journal-name-without-sync", STORE + "reserve.c",
-             "\t\tresult = file_sync(root->journal);\n\tif (result < 0) {\n\t\tatomic_flag_clear",
-             "\t\tresult = 0;\n\tif (result < 0) {\n\t\tatomic_flag_clear",
+             "\t\tresult = file_sync(root->journal);\n\tif (result < 0) {\n\t\tfile_close(reserve->file)",
+             "\t\tresult = 0;\n\tif (result < 0) {\n\t\tfile_close(reserve->file)",
              "after a cut the half-moved file has no journal"),
     Mutation("replay-of-unsynced-journal", STORE + "journal.c",
              "result = slot_make_stable(&move);",

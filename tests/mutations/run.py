@@ -26,6 +26,7 @@ from mutations import CRASH, MUTATIONS  # noqa: E402
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SETUP = ["meson", "setup", "build", "-Doptimization=1", "-Ddebug=false", "-Dtests=enabled"]
 TEST_SECONDS_MAX = 120
+WHAT_FAILED = r"^(?:FAILED: |row |.*ERROR.*?: ?|\[   LINE   \] |.*[Aa]ssert.*|hole).*"
 
 
 class Broken(Exception):
@@ -78,7 +79,7 @@ class Copy:
                 return f"{test}: not done after {TEST_SECONDS_MAX} s"
             if done.returncode:
                 output = done.stdout.decode("utf-8", "replace")
-                found = re.search(r"^(?:FAILED: |row |.*ERROR.*?: ?|.*[Aa]ssert.*|hole).*", output, re.M)
+                found = re.search(WHAT_FAILED, output, re.M)
                 return f"{test}: {found.group(0) if found else done.returncode}"
         return None
 
