@@ -57,12 +57,29 @@ def replace_users(folder):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def main():
+class MemoryFolder(tempfile.TemporaryDirectory):
+    """A folder on a tmpfs: in a mount namespace one of its own, else in /dev/shm."""
+
+    def __init__(self, **words):
+        super().__init__(dir=None if INSIDE in os.environ else "/dev/shm", **words)
+        if INSIDE in os.environ:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", self.name], check=True)
+
+    def cleanup(self):
+        if INSIDE in os.environ:
+            subprocess.run(["umount", "--lazy", self.name], check=True)
+        super().cleanup()
+
+    def __exit__(self, *problem):
+        self.cleanup()
+
+
+def main(folder_kind=tempfile.TemporaryDirectory):
     """The last line of each test script. Its first argument is the program under test."""
     if len(sys.argv) < 2:
         sys.exit("usage: %s PATH_TO_POSTERN [unittest arguments]" % sys.argv[0])
     enter_namespaces()
-    with tempfile.TemporaryDirectory(prefix="postern-test-") as folder:
+    with folder_kind(prefix="postern-test-") as folder:
         os.chmod(folder, 0o755)
         Server.program = os.path.join(folder, "postern")
         shutil.copy(sys.argv.pop(1), Server.program)
