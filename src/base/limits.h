@@ -51,6 +51,8 @@
 #define ACCEPT_LATER_SESSIONS 256 /* for each so many a worker accepts a millisecond later, */
 #define ACCEPT_LATER_MAX_MS 8	/* so that the emptier one is first; at most this much */
 #define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
+#define SLOTS_LMTP_SHARE   8 /* of a worker's: one in so many is for LMTP alone, */
+#define SLOTS_LMTP_MIN	   8 /* at least this many, so that POP3 sessions never shut out mail */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
 #define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker that has not said by then how it went hangs */

@@ -78,8 +78,8 @@ static void release(struct conn *conn)
 	conn->service->close(conn);
 	if (conn->limited)
 		peers_remove(&worker->peers, conn->peer_uid);
-	free_conn(conn);
 	worker_remove(worker, slot);
+	free_conn(conn);
 }
 
 static void close_now(struct conn *conn)

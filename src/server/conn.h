@@ -35,6 +35,7 @@ enum conn_step {
 
 struct conn_service {
 	size_t size; /* of the service's struct, whose first member is struct conn */
+	bool leaves_slots; /* its connections are not given those kept for LMTP */
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
 	size_t (*feed)(struct conn *conn, struct bytes in);
 	enum conn_step (*step)(struct conn *conn);

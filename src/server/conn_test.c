@@ -312,6 +312,29 @@ static void test_cut_amid_job(void **state)
 	buffer_free(&world.received);
 }
 
+static void test_slots_of_pop3(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t conn_max, pop3_max;
+	} slots[] = {
+		{"one", 1, 1},
+		{"two", 2, 1},
+		{"half, one below", 15, 8},
+		{"half", 16, 8},
+		{"the least", 18, 10},
+		{"the least, at", 8 * SLOTS_LMTP_MIN, 56},
+		{"the least, above", 9 * SLOTS_LMTP_MIN, 63},
+		{"most", SESSIONS_MAX, 17500},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+		test_row(slots[i].name);
+		test_check(worker_pop3_max(slots[i].conn_max) == slots[i].pop3_max);
+	}
+}
+
 static void on_message(void *context, const union message *message, const int *descriptors,
 		       size_t descriptor_count)
 {
@@ -367,8 +390,7 @@ static int tear_down(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_rows),
-	cmocka_unit_test(test_peer_does_not_read),
-	cmocka_unit_test(test_cut_amid_job),
+	cmocka_unit_test(test_rows),         cmocka_unit_test(test_peer_does_not_read),
+	cmocka_unit_test(test_cut_amid_job), cmocka_unit_test(test_slots_of_pop3),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)

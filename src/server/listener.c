@@ -80,11 +80,13 @@ static void admit(struct listener *listener, int descriptor)
 {
 	struct worker *worker = listener->worker;
 	bool tls = listener->kind == LISTENER_POP3S;
+	const struct conn_service *service =
+		listener->kind == LISTENER_LMTP ? &intake_service : &pop3_service;
 	uid_t uid = 0;
 	bool limited = listener->kind == LISTENER_LMTP && peer_uid(worker, descriptor, &uid);
 	struct conn *conn;
 
-	if (worker->conn_count >= worker->conn_max) {
+	if (worker_is_full(worker, service)) {
 		refuse(descriptor, listener->kind, "too many connections");
 		return;
 	}
@@ -93,8 +95,7 @@ static void admit(struct listener *listener, int descriptor)
 		return;
 	}
 	worker->counters.connections++;
-	conn = conn_new(worker, listener->kind == LISTENER_LMTP ? &intake_service : &pop3_service,
-			descriptor, tls);
+	conn = conn_new(worker, service, descriptor, tls);
 	if (!conn) {
 		log_event(LOG_LEVEL_WARNING, "refused", "reason=\"out of memory\"");
 		if (limited)

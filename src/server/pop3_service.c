@@ -351,6 +351,7 @@ static void close_session(struct conn *conn)
 
 const struct conn_service pop3_service = {
 	.size = sizeof(struct pop3_session),
+	.leaves_slots = true,
 	.start = start,
 	.feed = feed,
 	.step = step,

@@ -40,18 +40,36 @@ struct conn *worker_conn(struct worker *worker, uint64_t number)
 	return slot < worker->slots_used ? worker->conns[slot] : NULL;
 }
 
+bool worker_is_full(const struct worker *worker, const struct conn_service *service)
+{
+	return worker->conn_count >= worker->conn_max ||
+	       (service->leaves_slots && worker->pop3_count >= worker->pop3_max);
+}
+
 /* Slots given back are used again before new ones, so that the table stays short. */
 bool worker_add(struct worker *worker, struct conn *conn, uint32_t *slot_out)
 {
 	static_assert(SESSIONS_MAX < 1U << SLOT_BITS, "slots fit their bits");
 	uint32_t unused = worker->slots_used - worker->conn_count;
 
-	if (worker->conn_count >= worker->conn_max)
+	if (worker_is_full(worker, conn->service))
 		return false;
+	if (conn->service->leaves_slots)
+		worker->pop3_count++;
 	*slot_out = unused > 0 ? worker->free_slots[unused - 1] : worker->slots_used++;
 	worker->conns[*slot_out] = conn;
 	worker->conn_count++;
 	return true;
+}
+
+/* Of very few, half: then neither of both is without. */
+uint32_t worker_pop3_max(uint32_t conn_max)
+{
+	uint32_t kept = conn_max / SLOTS_LMTP_SHARE;
+
+	if (kept < SLOTS_LMTP_MIN)
+		kept = SLOTS_LMTP_MIN;
+	return kept < conn_max / 2 ? conn_max - kept : conn_max - conn_max / 2;
 }
 
 static void stop_when_empty(struct worker *worker)
@@ -62,6 +80,8 @@ static void stop_when_empty(struct worker *worker)
 
 void worker_remove(struct worker *worker, uint32_t slot)
 {
+	if (worker->conns[slot]->service->leaves_slots)
+		worker->pop3_count--;
 	worker->conns[slot] = NULL;
 	worker->conn_count--;
 	worker->free_slots[worker->slots_used - worker->conn_count - 1] = (uint16_t)slot;
@@ -287,8 +307,8 @@ static uint32_t connections_max(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return SESSIONS_MAX;
-	if (limit.rlim_cur < DESCRIPTORS_OF_OURS + DESCRIPTORS_A_SESSION)
-		return 1;
+	if (limit.rlim_cur < DESCRIPTORS_OF_OURS + 2 * DESCRIPTORS_A_SESSION)
+		return 2; /* one of POP3, one of LMTP */
 	sessions = (limit.rlim_cur - DESCRIPTORS_OF_OURS) / DESCRIPTORS_A_SESSION;
 	return sessions < SESSIONS_MAX ? (uint32_t)sessions : SESSIONS_MAX;
 }
@@ -373,6 +393,8 @@ int worker_run(int descriptor, const struct message_configure *configure, const 
 	(void)mallopt(M_ARENA_MAX, 1);
 	if (worker)
 		worker->conn_max = connections_max();
+	if (worker)
+		worker->pop3_max = worker_pop3_max(worker->conn_max);
 	if (!worker || !adopt_folders(worker, configure, descriptors))
 		return fail("out of memory", NULL);
 	if (enter_sandbox(descriptor, configure, descriptors, &error) != ERROR_NONE)

@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 struct conn;
+struct conn_service;
 
 struct listener {
 	struct worker *worker;
@@ -67,6 +68,7 @@ struct worker {
 	struct conn *conns[SESSIONS_MAX];
 	uint16_t free_slots[SESSIONS_MAX];
 	uint32_t conn_count, conn_max, slots_used;
+	uint32_t pop3_count, pop3_max; /* of conn_count those of POP3, fewer than conn_max */
 	uint64_t serial;
 	uint64_t answer_ms; /* how long auth may take for one */
 
@@ -80,7 +82,11 @@ struct worker {
 uint64_t worker_number(struct worker *worker, uint32_t slot);
 struct conn *worker_conn(struct worker *worker, uint64_t number); /* by its slot only; or NULL */
 
-/* A slot for a new connection; false when there are conn_max. */
+/* How many of so many connections may be POP3's: the others are kept for LMTP. */
+uint32_t worker_pop3_max(uint32_t conn_max);
+
+/* A slot for a new connection, none when the worker is full for its service. */
+bool worker_is_full(const struct worker *worker, const struct conn_service *service);
 bool worker_add(struct worker *worker, struct conn *conn, uint32_t *slot_out);
 void worker_remove(struct worker *worker, uint32_t slot);
 

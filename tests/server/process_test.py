@@ -6,6 +6,7 @@ import os
 import poplib
 import re
 import signal
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -159,6 +160,44 @@ class Death(unittest.TestCase):
                 server.kill("worker")
                 server.login().quit()
                 server.kill("auth")
+
+
+class Slots(unittest.TestCase):
+    @in_every_mode
+    def test_idle_sessions_leave_some_to_lmtp(self, mode):
+        """Where descriptors are few, connections of POP3 do not shut out mail."""
+        if mode[1] is None and os.getuid() == 0:
+            self.skipTest("root takes as many as it wants")
+        server = Server(mode, workers=1)
+        server.descriptors = 164  # (164 - 64) / 5 are 20 slots, 8 of them for LMTP
+        with server:
+            idle = []
+            for _ in range(12):
+                connection, reader = raw(server)
+                self.assertTrue(reader.readline().startswith(b"+OK"))
+                idle.append((connection, reader))
+            connection, reader = raw(server)
+            self.assertIn(b"-ERR [SYS/TEMP]", reader.readline())
+            connection.close()
+            letters = []
+            for _ in range(8):
+                connection, reader = raw(server, "lmtp")
+                self.assertTrue(reader.readline().startswith(b"220"))
+                letters.append((connection, reader))
+            connection, reader = raw(server, "lmtp")
+            self.assertTrue(reader.readline().startswith(b"421"))
+            connection.close()
+            letters.pop()[0].close()
+            server.wait_for(r"refused: ", count=2)
+            idle.pop()[0].close()
+            end = time.monotonic() + PATIENCE
+            while True:  # until the worker has seen the ends of both
+                try:
+                    server.send(b"Subject: x\r\n\r\n")
+                    self.assertEqual(server.login().stat()[0], 1)
+                    break
+                except (smtplib.SMTPException, poplib.error_proto):
+                    self.assertLess(time.monotonic(), end)
 
 
 class Log(unittest.TestCase):
