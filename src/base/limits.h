@@ -32,6 +32,7 @@
 #define SMTP_RECIPIENTS_MAX 100	 /* RFC 5321 section 4.5.3.1.8: at least 100 */
 #define SMTP_BAD_COMMANDS_MAX 20
 #define SMTP_TIMEOUT_MS	    (5 * 60 * 1000) /* RFC 5321 section 4.5.3.2.7 */
+#define SMTP_SESSION_MAX_MS (60 * 60 * 1000) /* else an octet every 4 minutes holds a slot for ever */
 #define MESSAGE_OCTETS_MAX  (256ULL * 1024 * 1024) /* announced by SIZE; refused above */
 #define DRAFT_MEMORY_MAX    (64 * 1024) /* a larger message goes to an unnamed file */
 #define DELIVERY_WAIT_MS    30000	/* for a locked maildrop; then 451 */

@@ -9,6 +9,9 @@
 
 #include "base/clock.h"
 #include "base/test.h"
+#include "server/intake_service.h"
+#include "server/pop3_service.h"
+#include "server/pop3_session.h"
 
 #define MUCH (1024 * 1024) /* what `b` puts out */
 
@@ -335,6 +338,33 @@ static void test_slots_of_pop3(void **state)
 	}
 }
 
+/* Of real services, for a connection that began at 1000 ms. */
+static void test_deadlines(void **state)
+{
+	enum { BEGIN = 1000, SMTP_LAST = SMTP_SESSION_MAX_MS - SMTP_TIMEOUT_MS };
+	static const struct {
+		const char *name;
+		const struct conn_service *service;
+		uint64_t after_ms, deadline_after_ms;
+	} deadlines[] = {
+		{"LMTP, at once", &intake_service, 0, SMTP_TIMEOUT_MS},
+		{"LMTP, one below", &intake_service, SMTP_LAST - 1, SMTP_SESSION_MAX_MS - 1},
+		{"LMTP, at", &intake_service, SMTP_LAST, SMTP_SESSION_MAX_MS},
+		{"LMTP, above", &intake_service, SMTP_LAST + 1, SMTP_SESSION_MAX_MS},
+		{"LMTP, over", &intake_service, SMTP_SESSION_MAX_MS + 1, SMTP_SESSION_MAX_MS},
+		{"POP3 before login", &pop3_service, 5, POP3_LOGIN_TIMEOUT_MS},
+	};
+	struct pop3_session session = {.conn = {.since_ms = BEGIN}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+		test_row(deadlines[i].name);
+		test_check(deadlines[i].service->deadline_ms(&session.conn,
+							     BEGIN + deadlines[i].after_ms) ==
+			   BEGIN + deadlines[i].deadline_after_ms);
+	}
+}
+
 static void on_message(void *context, const union message *message, const int *descriptors,
 		       size_t descriptor_count)
 {
@@ -392,5 +422,6 @@ static int tear_down(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),         cmocka_unit_test(test_peer_does_not_read),
 	cmocka_unit_test(test_cut_amid_job), cmocka_unit_test(test_slots_of_pop3),
+	cmocka_unit_test(test_deadlines),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)

@@ -457,8 +457,10 @@ static size_t feed(struct conn *conn, struct bytes in)
 
 static uint64_t deadline_ms(const struct conn *conn, uint64_t now_ms)
 {
-	(void)conn;
-	return now_ms + SMTP_TIMEOUT_MS;
+	uint64_t next_ms = now_ms + SMTP_TIMEOUT_MS;
+	uint64_t last_ms = conn->since_ms + SMTP_SESSION_MAX_MS;
+
+	return next_ms < last_ms ? next_ms : last_ms;
 }
 
 static void end(struct conn *conn, const char *text)
