@@ -107,8 +107,15 @@ static enum error_code add_listener(struct config *config, enum listener_kind ki
 static enum error_code apply_listener(struct source *source, const struct setting *setting,
 				      const char *value)
 {
+	char room[PATH_MAX + 16];
 	struct error why;
 
+	if (source->file && bytes_start_with(bytes_of(value), BYTES("unix:")) && value[5] != '/' &&
+	    value[5] != '\0') {
+		(void)snprintf(room, sizeof(room), "unix:%s/%.200s", source->config->root,
+			       value + 5);
+		value = room;
+	}
 	if (!source->seen[setting - settings])
 		remove_listeners(source->config, setting->listener);
 	if (add_listener(source->config, setting->listener, value, &why) != ERROR_NONE)
@@ -116,19 +123,26 @@ static enum error_code apply_listener(struct source *source, const struct settin
 	return ERROR_NONE;
 }
 
-/* A relative path is meant from where the command was typed; the daemon keeps it absolute. */
-static bool absolute_path(const char *path, char out[PATH_MAX])
+/* The daemon keeps a path absolute. A relative one begins at base; NULL: where the command was
+ * typed. */
+static bool absolute_path(const char *base, const char *path, char out[PATH_MAX])
 {
 	char here[PATH_MAX];
 	int length;
 
 	if (path[0] == '/')
 		length = snprintf(out, PATH_MAX, "%s", path);
-	else if (getcwd(here, sizeof(here)))
-		length = snprintf(out, PATH_MAX, "%s/%s", here, path);
+	else if (base || (base = getcwd(here, sizeof(here))))
+		length = snprintf(out, PATH_MAX, "%s/%s", base, path);
 	else
 		return false;
 	return length > 0 && length < PATH_MAX;
+}
+
+/* What the file says means the same whoever starts the server from wherever. */
+static const char *base_of(const struct source *source)
+{
+	return source->file ? source->config->root : NULL;
 }
 
 static enum error_code apply_count(struct source *source, const char *value, uint32_t *count)
@@ -163,7 +177,7 @@ static enum error_code apply(struct source *source, const struct setting *settin
 		code = apply_count(source, value, (uint32_t *)(void *)member);
 	else if (setting->kind == SETTING_SWITCH)
 		code = apply_switch(source, value, (bool *)(void *)member);
-	else if (value[0] == '\0' || !absolute_path(value, member))
+	else if (value[0] == '\0' || !absolute_path(base_of(source), value, member))
 		code = complain(source, "not a path", value);
 	source->seen[setting - settings] = true;
 	return code;
@@ -311,7 +325,7 @@ static enum error_code set_root(struct config *config, const char *root, struct 
 {
 	size_t length;
 
-	if (!absolute_path(root, config->root))
+	if (!absolute_path(NULL, root, config->root))
 		return error_set(error, ERROR_USAGE, "the root's path is too long: %.100s", root);
 	length = strlen(config->root);
 	while (length > 1 && config->root[length - 1] == '/')

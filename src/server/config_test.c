@@ -159,6 +159,19 @@ static void test_rows(void **state)
 	(void)rmdir(folder);
 }
 
+static void check_path(const char *path, const char *expected, const char *root, const char *here)
+{
+	char whole[2 * PATH_MAX];
+
+	if (expected[0] == '=')
+		snprintf(whole, sizeof(whole), "%s", expected + 1);
+	else if (expected[0] == '.')
+		snprintf(whole, sizeof(whole), "%s%s", here, expected + 1);
+	else
+		snprintf(whole, sizeof(whole), "%s%s", root, expected);
+	test_check(strcmp(path, whole) == 0);
+}
+
 /* Each limit one below, at and above it. */
 static void test_listeners_max(void **state)
 {
@@ -188,6 +201,65 @@ static void test_listeners_max(void **state)
 	}
 }
 
+/* Relative paths: the file's begin at ROOT, those of flags in the current folder. */
+static void test_paths(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *file;
+		const char *words[4];
+		const char *certificate, *key, *lmtp; /* "/…" in the root, "=…" as it stands */
+	} paths[] = {
+		{"file, relative",
+		 "tls-cert = tls/a\ntls-key = b\nlmtp = unix:run/x\n",
+		 {NULL},
+		 "/tls/a",
+		 "/b",
+		 "/run/x"},
+		{"file, absolute",
+		 "tls-cert = /a\ntls-key = /tls/b\nlmtp = unix:/x\n",
+		 {NULL},
+		 "=/a",
+		 "=/tls/b",
+		 "=unix:/x"},
+		{"flags",
+		 "lmtp = unix:run/x\n",
+		 {"--tls-cert=tls/a", "--tls-key=/b", "--lmtp=unix:y"},
+		 "./tls/a",
+		 "=/b",
+		 "=unix:y"},
+	};
+	char root[] = "/tmp/config-test-XXXXXX", here[PATH_MAX];
+	int directory;
+
+	(void)state;
+	test_check(mkdtemp(root) != NULL && getcwd(here, sizeof(here)) != NULL);
+	directory = open(root, O_RDONLY | O_DIRECTORY);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		static struct config config;
+		char text[200], words[4][32], lmtp[ADDRESS_OCTETS], *arguments[4];
+		struct error error = {0};
+		int count = 0;
+
+		test_row(paths[i].name);
+		snprintf(text, sizeof(text), "[serve]\n%s", paths[i].file);
+		write_file(directory, text);
+		for (; paths[i].words[count]; count++) {
+			snprintf(words[count], sizeof(words[count]), "%s", paths[i].words[count]);
+			arguments[count] = words[count];
+		}
+		test_check(config_parse(count, arguments, root, &config, &error) == ERROR_NONE);
+		check_path(config.tls_certificate, paths[i].certificate, root, here);
+		check_path(config.tls_key, paths[i].key, root, here);
+		(void)address_print(&config.listeners[0].address, lmtp);
+		check_path(paths[i].lmtp[0] == '=' ? lmtp : lmtp + strlen("unix:"), paths[i].lmtp,
+			   root, here);
+	}
+	instance_remove(directory, "postern.conf");
+	close(directory);
+	(void)rmdir(root);
+}
+
 /* Every flag that is understood is in the help. */
 static void test_help(void **state)
 {
@@ -211,6 +283,7 @@ static void test_help(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),
 	cmocka_unit_test(test_listeners_max),
+	cmocka_unit_test(test_paths),
 	cmocka_unit_test(test_help),
 };
 TEST_MAIN(tests)
