@@ -107,7 +107,7 @@ static enum error_code add_listener(struct config *config, enum listener_kind ki
 static enum error_code apply_listener(struct source *source, const struct setting *setting,
 				      const char *value)
 {
-	char room[PATH_MAX + 16];
+	char room[PATH_MAX + 256];
 	struct error why;
 
 	if (source->file && bytes_start_with(bytes_of(value), BYTES("unix:")) && value[5] != '/' &&
