@@ -20,6 +20,7 @@ struct process {
 	struct loop_timer *restart;
 	uint64_t started_ms;
 	unsigned quick_deaths; /* in a row */
+	unsigned vain_starts;  /* deaths before it was ever ready */
 	bool ready;
 	bool was_ready; /* ever */
 	bool retiring;  /* told to end; not to be started again */

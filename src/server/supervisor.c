@@ -29,13 +29,20 @@
 #define RESTART_FIRST_MS      50    /* after the second quick death in a row; doubled each time */
 #define RESTART_MAX_MS        400   /* of one that was ready: others wait for it */
 #define RESTART_BROKEN_MAX_MS 10000 /* of one that never was: it will hardly be the next time */
+#define VAIN_STARTS_MAX       5     /* of a new worker in a reload, which is given up then */
 #define WORKER_NUMBERS        (4 * WORKERS_MAX) /* old ones stay after a reload until they are empty */
 
-struct supervisor {
+/* What a reload replaces. */
+struct settings {
 	struct config config;
-	struct instance instance;
 	struct certificate certificate;
-	struct sockets sockets;
+	struct sockets sockets; /* some may be in those before, too */
+};
+
+struct supervisor {
+	struct settings settings;
+	struct settings before; /* while reloading: of the old workers */
+	struct instance instance;
 	struct loop *loop;
 	struct process *processes;
 	struct process_orders orders;
@@ -75,9 +82,19 @@ static bool number_is_used(const struct supervisor *supervisor, uint32_t number)
 	return false;
 }
 
+/* A worker that dies while new ones are on their way starts again as what it was. */
+static const struct settings *settings_of(const struct supervisor *supervisor,
+					  const struct process *process)
+{
+	bool is_old = supervisor->reloading && process->generation != supervisor->generation;
+
+	return is_old ? &supervisor->before : &supervisor->settings;
+}
+
 static void hand_over(struct supervisor *supervisor, struct process *process)
 {
 	struct process *auth = auth_of(supervisor);
+	const struct settings *settings = settings_of(supervisor, process);
 
 	if (process->role == PROCESS_AUTH) {
 		for (struct process *it = supervisor->processes; it; it = it->next)
@@ -85,11 +102,11 @@ static void hand_over(struct supervisor *supervisor, struct process *process)
 				process_introduce(it, process);
 		return;
 	}
-	process_send_certificate(process, &supervisor->certificate);
+	process_send_certificate(process, &settings->certificate);
 	process_send_tickets(process, supervisor->tickets[0], supervisor->tickets[1]);
 	if (auth && auth->channel)
 		process_introduce(process, auth);
-	process_send_sockets(process, &supervisor->sockets);
+	process_send_sockets(process, &settings->sockets);
 }
 
 static void start_again(void *context);
@@ -99,6 +116,7 @@ static void start(struct supervisor *supervisor, struct process *process)
 {
 	struct error error;
 
+	supervisor->orders.config = &settings_of(supervisor, process)->config;
 	if (process_start(process, &supervisor->orders, &error)) {
 		log_event(LOG_LEVEL_INFO, "child-start", "role=%s number=%u pid=%ld",
 			  role_name(process), process->number, (long)process->pid);
@@ -172,18 +190,45 @@ static bool all_ready(const struct supervisor *supervisor)
 
 static void reload(void *context);
 
-static void retire_old(struct supervisor *supervisor)
+static void remove_process(struct supervisor *supervisor, struct process *process);
+
+/* Workers of a reload are either the new ones or the old. One that is dead just now and waits for
+ * its next start is gone at once. */
+static void retire(struct supervisor *supervisor, bool the_new)
 {
-	for (struct process *it = supervisor->processes; it; it = it->next) {
-		if (it->role != PROCESS_WORKER || it->generation == supervisor->generation ||
-		    it->retiring)
+	struct process *next;
+
+	for (struct process *it = supervisor->processes; it; it = next) {
+		bool is_new = it->generation == supervisor->generation;
+
+		next = it->next;
+		if (it->role != PROCESS_WORKER || is_new != the_new || it->retiring)
 			continue;
 		it->retiring = true;
 		if (it->channel)
 			process_send_drain(it, false);
+		if (it->pid == 0)
+			remove_process(supervisor, it);
 	}
+}
+
+/* Lets go of the settings that are not used any more; sockets may be in both. */
+static void free_settings(struct settings *settings, const struct settings *kept)
+{
+	certificate_free(&settings->certificate);
+	sockets_close(&settings->sockets, &kept->sockets);
+}
+
+static void end_reload(struct supervisor *supervisor, bool done)
+{
+	if (done) {
+		free_settings(&supervisor->before, &supervisor->settings);
+	} else {
+		free_settings(&supervisor->settings, &supervisor->before);
+		supervisor->settings = supervisor->before;
+	}
+	retire(supervisor, !done);
 	supervisor->reloading = false;
-	log_event(LOG_LEVEL_INFO, "reload", "done=yes");
 	if (supervisor->reload_again)
 		reload(supervisor);
 }
@@ -193,13 +238,17 @@ static void when_all_are_ready(struct supervisor *supervisor)
 	if (!all_ready(supervisor) || supervisor->draining)
 		return;
 	if (!supervisor->announced) {
-		sockets_print(&supervisor->sockets);
+		sockets_print(&supervisor->settings.sockets);
 		(void)puts("ready");
 		(void)fflush(stdout);
 		supervisor->announced = true;
 	}
-	if (supervisor->reloading)
-		retire_old(supervisor);
+	if (supervisor->reloading) {
+		log_event(LOG_LEVEL_INFO, "reload", "done=yes");
+		end_reload(supervisor, true);
+	} else if (supervisor->reload_again) {
+		reload(supervisor);
+	}
 }
 
 static void on_message(void *context, const union message *message, const int *descriptors,
@@ -274,6 +323,31 @@ static void drain_on(struct supervisor *supervisor)
 	}
 }
 
+static void give_up_reload(struct supervisor *supervisor, const char *why)
+{
+	log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", why);
+	end_reload(supervisor, false);
+}
+
+static void start_later(struct supervisor *supervisor, struct process *process)
+{
+	uint64_t delay_ms = restart_delay_ms(process);
+
+	if (delay_ms == 0)
+		start(supervisor, process);
+	else
+		(void)loop_timer(supervisor->loop, &process->restart, delay_ms, start_again,
+				 process);
+}
+
+static bool reloads_in_vain(const struct supervisor *supervisor, struct process *process)
+{
+	if (!process->was_ready)
+		process->vain_starts++;
+	return supervisor->reloading && process->generation == supervisor->generation &&
+	       process->role == PROCESS_WORKER && process->vain_starts >= VAIN_STARTS_MAX;
+}
+
 static void on_death(struct supervisor *supervisor, struct process *process, int status)
 {
 	log_death(process, status);
@@ -288,29 +362,31 @@ static void on_death(struct supervisor *supervisor, struct process *process, int
 		remove_process(supervisor, process);
 		if (supervisor->draining)
 			drain_on(supervisor);
+	} else if (reloads_in_vain(supervisor, process)) {
+		give_up_reload(supervisor, "a new worker ends before it is ready");
 	} else {
-		uint64_t delay_ms = restart_delay_ms(process);
-
-		if (delay_ms == 0)
-			start(supervisor, process);
-		else
-			(void)loop_timer(supervisor->loop, &process->restart, delay_ms, start_again,
-					 process);
+		start_later(supervisor, process);
 	}
+}
+
+/* One at a time: a death may take others out of the list. */
+static bool bury_one(struct supervisor *supervisor)
+{
+	for (struct process *it = supervisor->processes; it; it = it->next) {
+		int status;
+
+		if (it->pid > 0 && waitpid(it->pid, &status, WNOHANG) == it->pid) {
+			on_death(supervisor, it, status);
+			return true;
+		}
+	}
+	return false;
 }
 
 static void on_child_signal(void *context)
 {
-	struct supervisor *supervisor = context;
-	struct process *next;
-
-	for (struct process *it = supervisor->processes; it; it = next) {
-		int status;
-
-		next = it->next;
-		if (it->pid > 0 && waitpid(it->pid, &status, WNOHANG) == it->pid)
-			on_death(supervisor, it, status);
-	}
+	while (bury_one(context))
+		;
 }
 
 /* ---- draining ---- */
@@ -338,7 +414,9 @@ static void drain(void *context)
 	supervisor->drain_since_ms = clock_monotonic_ms();
 	log_event(LOG_LEVEL_INFO, "drain", "within_ms=%d", DRAIN_MS);
 	supervisor->draining = true;
-	sockets_close(&supervisor->sockets, NULL);
+	if (supervisor->reloading)
+		sockets_close(&supervisor->before.sockets, &supervisor->settings.sockets);
+	sockets_close(&supervisor->settings.sockets, NULL);
 	for (struct process *it = supervisor->processes; it; it = next) {
 		next = it->next;
 		it->retiring = true;
@@ -354,52 +432,49 @@ static void drain(void *context)
 
 /* ---- reloading ---- */
 
-static enum error_code load_anew(struct supervisor *supervisor, struct config *config,
-				 struct certificate *certificate, struct sockets *sockets,
+static enum error_code load_anew(struct supervisor *supervisor, struct settings *settings_out,
 				 struct error *error)
 {
-	const struct config *old = &supervisor->config;
-	enum error_code code =
-		config_parse(old->argument_count, old->arguments, old->root, config, error);
+	const struct config *old = &supervisor->settings.config;
+	enum error_code code = config_parse(old->argument_count, old->arguments, old->root,
+					    &settings_out->config, error);
 
 	if (code == ERROR_NONE)
-		code = certificate_load(config, &supervisor->instance, supervisor->host,
-					certificate, error);
+		code = certificate_load(&settings_out->config, &supervisor->instance,
+					supervisor->host, &settings_out->certificate, error);
 	if (code != ERROR_NONE)
 		return code;
-	code = sockets_open(config, &supervisor->sockets, sockets, error);
+	code = sockets_open(&settings_out->config, &supervisor->settings.sockets,
+			    &settings_out->sockets, error);
 	if (code != ERROR_NONE)
-		certificate_free(certificate);
+		certificate_free(&settings_out->certificate);
 	return code;
 }
 
 static void reload(void *context)
 {
 	struct supervisor *supervisor = context;
-	static struct config config;
-	struct certificate certificate;
-	struct sockets sockets;
+	static struct settings loaded;
 	struct error error;
 
-	if (supervisor->draining || !supervisor->announced)
+	/* Before `ready`, or amid another: when that is over. */
+	supervisor->reload_again = supervisor->reloading || !supervisor->announced;
+	if (supervisor->draining || supervisor->reload_again)
 		return;
-	supervisor->reload_again = supervisor->reloading;
-	if (supervisor->reloading)
-		return;
-	if (load_anew(supervisor, &config, &certificate, &sockets, &error) != ERROR_NONE) {
+	if (load_anew(supervisor, &loaded, &error) != ERROR_NONE) {
 		log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", error.text);
 		return;
 	}
-	certificate_free(&supervisor->certificate);
-	supervisor->certificate = certificate;
-	sockets_close(&supervisor->sockets, &sockets);
-	supervisor->sockets = sockets;
-	supervisor->config = config;
+	supervisor->before = supervisor->settings;
+	supervisor->settings = loaded;
 	supervisor->generation++;
 	supervisor->reloading = true;
-	for (uint32_t i = 0; i < config.workers; i++)
-		if (!add_process(supervisor, PROCESS_WORKER))
-			log_event(LOG_LEVEL_ERROR, "reload", "error=\"too many old workers left\"");
+	for (uint32_t i = 0; i < loaded.config.workers; i++) {
+		if (!add_process(supervisor, PROCESS_WORKER)) {
+			give_up_reload(supervisor, "too many old workers left");
+			return;
+		}
+	}
 }
 
 static void new_ticket_keys(void *context)
@@ -444,20 +519,22 @@ static enum error_code open_all(struct supervisor *supervisor, struct error *err
 {
 	static const struct sockets none;
 	struct stat status;
-	enum error_code code = instance_open(supervisor->config.root, &supervisor->instance, error);
+	enum error_code code =
+		instance_open(supervisor->settings.config.root, &supervisor->instance, error);
 
 	if (code != ERROR_NONE)
 		return code;
 	if (instance_lock(&supervisor->instance, error) < 0)
 		return error->code;
-	code = certificate_load(&supervisor->config, &supervisor->instance, supervisor->host,
-				&supervisor->certificate, error);
+	code = certificate_load(&supervisor->settings.config, &supervisor->instance,
+				supervisor->host, &supervisor->settings.certificate, error);
 	if (code == ERROR_NONE)
-		code = sockets_open(&supervisor->config, &none, &supervisor->sockets, error);
+		code = sockets_open(&supervisor->settings.config, &none,
+				    &supervisor->settings.sockets, error);
 	if (code != ERROR_NONE)
 		return code;
-	supervisor->orders.control =
-		sockets_open_control(supervisor->config.root, &supervisor->instance, error);
+	supervisor->orders.control = sockets_open_control(supervisor->settings.config.root,
+							  &supervisor->instance, error);
 	if (supervisor->orders.control < 0)
 		return error->code;
 	if (fstat(supervisor->instance.root, &status) != 0)
@@ -482,7 +559,6 @@ static bool start_all(struct supervisor *supervisor)
 	supervisor->loop = loop_open(0);
 	if (!supervisor->loop || !listen_to_signals(supervisor))
 		return false;
-	supervisor->orders.config = &supervisor->config;
 	supervisor->orders.instance = &supervisor->instance;
 	supervisor->orders.host = supervisor->host;
 	supervisor->orders.loop = supervisor->loop;
@@ -492,7 +568,7 @@ static bool start_all(struct supervisor *supervisor)
 	new_ticket_keys(supervisor);
 	if (!add_process(supervisor, PROCESS_AUTH))
 		return false;
-	for (uint32_t i = 0; i < supervisor->config.workers; i++)
+	for (uint32_t i = 0; i < supervisor->settings.config.workers; i++)
 		if (!add_process(supervisor, PROCESS_WORKER))
 			return false;
 	return true;
@@ -504,7 +580,9 @@ static void finish(struct supervisor *supervisor)
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	secret_wipe(supervisor->tickets, sizeof(supervisor->tickets));
-	certificate_free(&supervisor->certificate);
+	certificate_free(&supervisor->settings.certificate);
+	if (supervisor->reloading)
+		certificate_free(&supervisor->before.certificate);
 }
 
 int server_run(const struct config *config)
@@ -513,7 +591,7 @@ int server_run(const struct config *config)
 	struct error error;
 
 	log_open("supervisor", LOG_LEVEL_INFO);
-	supervisor.config = *config;
+	supervisor.settings.config = *config;
 	find_host(supervisor.host);
 	raise_descriptor_limit(geteuid() == 0);
 	if (open_all(&supervisor, &error) != ERROR_NONE) {

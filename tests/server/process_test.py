@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import unittest
 
@@ -331,6 +332,57 @@ class Reload(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
 
     @in_every_mode
+    def test_before_ready_is_remembered(self, mode):
+        with Server(mode, workers=1) as server:
+            server.stop()
+            server.process = subprocess.Popen(
+                [server.program, "--root", server.root, "serve"] + server.flags,
+                preexec_fn=server.drop, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True)
+            server.lines = []
+            for line in server.process.stderr:  # signals are listened to before the first child
+                if "child-start" in line:
+                    break
+            server.process.send_signal(signal.SIGHUP)
+            for stream in (server.process.stdout, server.process.stderr):
+                threading.Thread(target=server._read, args=(stream,), daemon=True).start()
+            server.wait_for(r"^ready$")
+            server.wait_for(r"reload: done=yes")
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
+    def test_new_workers_that_die_are_given_up(self, mode):
+        with Server(mode, workers=1) as server:
+            kept = server.login()
+            old = self.certificate(server)
+            self.replace_pair(server, *self.new_pair(server))
+            killed = threading.Event()
+            killer = threading.Thread(target=kill_new_workers, args=(server, killed))
+            killer.start()
+            for tries in range(20):  # until one was killed before it was ready, five times
+                since = server.mark()
+                server.process.send_signal(signal.SIGHUP)
+                if server.wait_for(r"reload: (done|kept)=", since=since)[1] == "kept":
+                    break
+            else:
+                self.fail("the new workers were always faster")
+            killed.set()
+            killer.join()
+            server.wait_for(r'reload: kept=old error="a new worker ends')
+            if tries == 0:
+                self.assertEqual(self.certificate(server), old)
+            self.assertEqual(kept.noop(), b"+OK")
+            since = server.mark()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: done=yes", since=since)
+            self.assertNotEqual(self.certificate(server), old)
+            kept.quit()
+            end = time.monotonic() + PATIENCE
+            while len(server.status()["processes"]) != 2:
+                self.assertLess(time.monotonic(), end)
+            self.assertEqual(server.stop(), 0)
+
+    @in_every_mode
     def test_a_bad_pair_changes_nothing(self, mode):
         with Server(mode) as server:
             old = self.certificate(server)
@@ -371,6 +423,22 @@ class Reload(unittest.TestCase):
             server.wait_for(r"reload: kept=old error=.*line 2")
             server.ports["pop3"] = new
             server.login().quit()
+
+
+def kill_new_workers(server, enough):
+    """Each that is started from now on, as soon as its pid is known."""
+    at = server.mark()
+    while not enough.is_set():
+        with server.news:
+            server.news.wait_for(lambda: len(server.lines) > at, 0.1)
+            lines, at = server.lines[at:], len(server.lines)
+        for line in lines:
+            found = re.search(r"child-start: role=worker .*pid=(\d+)", line)
+            if found:
+                try:
+                    os.kill(int(found[1]), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
 
 
 def write(path, text):
