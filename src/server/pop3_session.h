@@ -25,7 +25,8 @@ struct pop3_task {
 	struct error error;
 	uint64_t give_up_ms;
 	bool settled;
-	struct maildrop *maildrop; /* open: the result */
+	struct maildrop *maildrop; /* open: the result; update: closed, and NULL, when it went well */
+	const uint8_t *marks;	   /* update: the engine's */
 	uint32_t first, count;     /* table: which entries */
 	size_t size, length, used; /* read: room, octets read, and those handed on already */
 	_Alignas(max_align_t) char octets[]; /* table: the entries; read: the octets */
