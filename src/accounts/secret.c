@@ -9,11 +9,12 @@
  */
 #include "accounts/secret.h"
 
-#include <sys/mman.h>
 #include <assert.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/number.h"
 
@@ -159,9 +160,11 @@ enum error_code secret_check_verifier(struct bytes verifier, struct error *error
 
 /* libsodium answers the same for a hash that differs and for memory that it did not get; a user
  * must not be told for the latter that his password is wrong. Is the memory this verifier asks for
- * there? */
+ * there? A mapping alone says little where the kernel promises more than it has, so the pages are
+ * asked for too; a kernel before 5.14 does not know that question. */
 static bool memory_is_there(const char *verifier)
 {
+	bool there;
 	uint64_t memory_kib = 0;
 	struct bytes rest = bytes_of(verifier);
 
@@ -172,8 +175,10 @@ static bool memory_is_there(const char *verifier)
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
+	there = madvise(memory, (size_t)memory_kib * 1024, MADV_POPULATE_WRITE) == 0 ||
+		errno == EINVAL;
 	munmap(memory, (size_t)memory_kib * 1024);
-	return true;
+	return there;
 }
 
 enum error_code secret_verify(const char *verifier, struct bytes password)
