@@ -15,11 +15,6 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-#define SECRET_MEMORY_OCTETS (19u * 1024 * 1024)
-#define SECRET_PASSES        2u
-#define SECRET_MEMORY_MAX    (256u * 1024 * 1024)
-#define SECRET_PASSES_MAX    16u
-
 /* Once a process, before the others. */
 void secret_init(void);
 

@@ -1,6 +1,7 @@
 /*
- * limits: every limit of Postern, in one place, with its reason. Each has a test one below, at, and
- * one above it.
+ * limits: the limits of Postern, in one place, with their reasons. Each that a peer can reach has a
+ * test one below, at, and one above it. A limit of one file's own making (how often something is
+ * tried, how much is read at a time) stands in that file.
  */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
@@ -14,6 +15,13 @@
 #define UID_MAX		 70  /* RFC 1939 section 7: a unique-id has 1 to 70 octets */
 #define PASSWORD_MAX	 1000 /* longer than any passphrase; bounds the messages to auth */
 #define VERIFIER_MAX	 255 /* argon2id PHC strings have about 100 octets */
+
+/* ---- passwords ---- */
+#define SECRET_MEMORY_OCTETS (19u * 1024 * 1024) /* OWASP's first recommendation for argon2id, */
+#define SECRET_PASSES	     2u			 /* of verifiers that we make */
+#define SECRET_MEMORY_MAX    (256u * 1024 * 1024) /* of imported ones: a row must not take */
+#define SECRET_PASSES_MAX    16u		  /* the machine down */
+#define SECRET_CACHE_ENTRIES 16384 /* passwords remembered as right: 32 octets each */
 
 /* ---- POP3 ---- */
 #define POP3_LINE_MAX	     512  /* RFC 2449 section 4: 255 with CRLF; generous for other senders */
@@ -32,7 +40,7 @@
 #define SMTP_RECIPIENTS_MAX 100	 /* RFC 5321 section 4.5.3.1.8: at least 100 */
 #define SMTP_BAD_COMMANDS_MAX 20
 #define SMTP_TIMEOUT_MS	    (5 * 60 * 1000) /* RFC 5321 section 4.5.3.2.7 */
-#define SMTP_SESSION_MAX_MS (60 * 60 * 1000) /* else an octet every 4 minutes holds a slot for ever */
+#define SMTP_SESSION_MAX_MS (60 * 60 * 1000) /* else slow octets hold a slot for ever */
 #define MESSAGE_OCTETS_MAX  (256ULL * 1024 * 1024) /* announced by SIZE; refused above */
 #define DRAFT_MEMORY_MAX    (64 * 1024) /* a larger message goes to an unnamed file */
 #define DELIVERY_WAIT_MS    30000	/* for a locked maildrop; then 451 */
@@ -48,7 +56,11 @@
 
 /* ---- server ---- */
 #define WORKERS_MAX	   64
+#define WORKER_NUMBERS	   (4 * WORKERS_MAX) /* old ones stay after a reload until they are empty */
 #define LISTENERS_MAX	   32
+#define CONFIG_OCTETS_MAX  (64 * 1024) /* of postern.conf */
+#define CHANNEL_QUEUE_MAX  (2 * SESSIONS_MAX) /* a new auth is told of all sessions */
+#define CONTROL_CLIENTS_MAX 16 /* of the control socket; root and the owner alone may use it */
 #define ACCEPT_LATER_SESSIONS 256 /* for each so many a worker accepts a millisecond later, */
 #define ACCEPT_LATER_MAX_MS 8	/* so that the emptier one is first; at most this much */
 #define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
@@ -56,7 +68,8 @@
 #define SLOTS_LMTP_MIN	   8 /* at least this many, so that POP3 sessions never shut out mail */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
-#define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker that has not said by then how it went hangs */
+#define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker silent for longer hangs */
+#define CONTEST_PATIENCE_MS 5000 /* a holder that yields closes its maildrop within this */
 #define AUTH_ANSWER_MS	   60000 /* of auth: LOGIN_QUEUE_MAX hashes take less; then [SYS/TEMP] */
 #define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
 #define DRAIN_AGAIN_MS 1000 /* a second SIGTERM after that ends everything at once */

@@ -17,9 +17,8 @@
 #include "server/child.h"
 #include "server/sandbox.h"
 
-#define CACHE_ENTRIES 16384
-#define COUNT_MS      1000 /* how long a worker may take to send its counters */
-#define LOOK_MS       500  /* how often it is seen whose contests are over */
+#define COUNT_MS 1000 /* how long a worker may take to send its counters */
+#define LOOK_MS  500  /* how often it is seen whose contests are over */
 
 /* ---- workers ---- */
 
@@ -352,7 +351,7 @@ static bool prepare(struct auth *auth, int descriptor, int control, uid_t owner_
 	if (!auth->loop)
 		return false;
 	auth->jobs = jobs_new(auth->loop);
-	auth->cache = secret_cache_new(CACHE_ENTRIES);
+	auth->cache = secret_cache_new(SECRET_CACHE_ENTRIES);
 	auth->registry = registry_new();
 	auth->control = control_new(auth->loop, control, owner_uid, on_asked, next_status, auth);
 	auth->supervisor =

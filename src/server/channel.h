@@ -13,9 +13,6 @@
 
 struct channel;
 
-/* A worker announces all its sessions to an auth that was restarted, and auth lists those of all. */
-#define CHANNEL_QUEUE_MAX (2 * SESSIONS_MAX)
-
 /* A message that passed message_check(), with its descriptors (the callee's from now on; those it
  * does not take it must close). */
 typedef void channel_callback(void *context, const union message *message, const int *descriptors,

@@ -217,8 +217,7 @@ static enum error_code read_flags(struct source *source, int argc, char *const *
 
 /* ---- the file ---- */
 
-#define LINE_OCTETS   200 /* what inih takes in one piece, as Debian builds it */
-#define CONFIG_OCTETS (64 * 1024)
+#define LINE_OCTETS 200 /* what inih takes in one piece, as Debian builds it */
 
 struct lines {
 	struct bytes rest;
@@ -272,8 +271,9 @@ static enum error_code read_file(struct source *source)
 	struct buffer text;
 	int bad_line;
 
-	buffer_init(&text, CONFIG_OCTETS);
-	source->code = instance_read(AT_FDCWD, source->file, CONFIG_OCTETS, &text, source->error);
+	buffer_init(&text, CONFIG_OCTETS_MAX);
+	source->code =
+		instance_read(AT_FDCWD, source->file, CONFIG_OCTETS_MAX, &text, source->error);
 	if (source->code == ERROR_NONE) {
 		lines.rest = buffer_bytes(&text);
 		bad_line = ini_parse_stream(next_line, &lines, on_key, &lines);

@@ -13,8 +13,6 @@
 
 struct control;
 
-#define CONTROL_CLIENTS_MAX 16
-
 /* Somebody asks STATUS: control_ready() is to follow. */
 typedef void control_asked_callback(void *context);
 

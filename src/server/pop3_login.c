@@ -16,8 +16,7 @@
 #include "base/log.h"
 #include "server/pop3_session.h"
 
-#define CONTEST_RETRY_MS    25
-#define CONTEST_PATIENCE_MS 5000
+#define CONTEST_RETRY_MS 25
 
 void pop3_login_free(struct pop3_session *session)
 {
