@@ -4,7 +4,7 @@
  * of them can know a setting the others do not.
  *
  * A flag given replaces what the file says for the same key; a repeatable one replaces the whole
- * list. What neither says has its default. A relative path in the file begins at ROOT, one of a flag
+ * list. What neither says has its default. A relative path in the file begins at ROOT, a flag's
  * where the command was typed.
  */
 #ifndef SERVER_CONFIG_H

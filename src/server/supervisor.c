@@ -22,6 +22,7 @@
 #include "net/tls.h"
 #include "server/process.h"
 #include "server/server.h"
+#include "server/settings.h"
 
 #define DESCRIPTORS_MAX       1048576 /* SESSIONS_MAX need three each; what root can have */
 #define TICKET_KEYS_MS        (60 * 60 * 1000)
@@ -30,14 +31,6 @@
 #define RESTART_MAX_MS        400   /* of one that was ready: others wait for it */
 #define RESTART_BROKEN_MAX_MS 10000 /* of one that never was: it will hardly be the next time */
 #define VAIN_STARTS_MAX       5     /* of a new worker in a reload, which is given up then */
-#define WORKER_NUMBERS        (4 * WORKERS_MAX) /* old ones stay after a reload until they are empty */
-
-/* What a reload replaces. */
-struct settings {
-	struct config config;
-	struct certificate certificate;
-	struct sockets sockets; /* some may be in those before, too */
-};
 
 struct supervisor {
 	struct settings settings;
@@ -212,19 +205,12 @@ static void retire(struct supervisor *supervisor, bool the_new)
 	}
 }
 
-/* Lets go of the settings that are not used any more; sockets may be in both. */
-static void free_settings(struct settings *settings, const struct settings *kept)
-{
-	certificate_free(&settings->certificate);
-	sockets_close(&settings->sockets, &kept->sockets);
-}
-
 static void end_reload(struct supervisor *supervisor, bool done)
 {
 	if (done) {
-		free_settings(&supervisor->before, &supervisor->settings);
+		settings_free(&supervisor->before, &supervisor->settings);
 	} else {
-		free_settings(&supervisor->settings, &supervisor->before);
+		settings_free(&supervisor->settings, &supervisor->before);
 		supervisor->settings = supervisor->before;
 	}
 	retire(supervisor, !done);
@@ -432,25 +418,6 @@ static void drain(void *context)
 
 /* ---- reloading ---- */
 
-static enum error_code load_anew(struct supervisor *supervisor, struct settings *settings_out,
-				 struct error *error)
-{
-	const struct config *old = &supervisor->settings.config;
-	enum error_code code = config_parse(old->argument_count, old->arguments, old->root,
-					    &settings_out->config, error);
-
-	if (code == ERROR_NONE)
-		code = certificate_load(&settings_out->config, &supervisor->instance,
-					supervisor->host, &settings_out->certificate, error);
-	if (code != ERROR_NONE)
-		return code;
-	code = sockets_open(&settings_out->config, &supervisor->settings.sockets,
-			    &settings_out->sockets, error);
-	if (code != ERROR_NONE)
-		certificate_free(&settings_out->certificate);
-	return code;
-}
-
 static void reload(void *context)
 {
 	struct supervisor *supervisor = context;
@@ -461,7 +428,8 @@ static void reload(void *context)
 	supervisor->reload_again = supervisor->reloading || !supervisor->announced;
 	if (supervisor->draining || supervisor->reload_again)
 		return;
-	if (load_anew(supervisor, &loaded, &error) != ERROR_NONE) {
+	if (settings_load(&supervisor->settings, &supervisor->instance, supervisor->host, &loaded,
+			  &error) != ERROR_NONE) {
 		log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", error.text);
 		return;
 	}

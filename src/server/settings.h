@@ -1,0 +1,25 @@
+/*
+ * settings: what a reload replaces, as a whole: config, certificate, listening sockets.
+ */
+#ifndef SERVER_SETTINGS_H
+#define SERVER_SETTINGS_H
+
+#include "server/certificate.h"
+#include "server/config.h"
+#include "server/sockets.h"
+
+struct settings {
+	struct config config;
+	struct certificate certificate;
+	struct sockets sockets;
+};
+
+/* Reads everything anew that `old` was made from. Sockets for the same addresses are then in both.
+ * With an error there is nothing to be freed. */
+enum error_code settings_load(const struct settings *old, const struct instance *instance,
+			      const char *host, struct settings *settings_out, struct error *error);
+
+/* Lets go of what is not in `kept`, too. */
+void settings_free(struct settings *settings, const struct settings *kept);
+
+#endif
