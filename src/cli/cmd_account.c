@@ -297,12 +297,13 @@ static int account_passwd(struct context *context, int argc, char **argv)
 
 struct retirement {
 	struct place place;
-	bool erase;
+	unsigned flags;
+	bool changed; /* retired already */
 };
 
 static enum error_code retire_maildrop(struct home *home, void *data, struct error *error)
 {
-	const struct retirement *retirement = data;
+	struct retirement *retirement = data;
 	struct home_patience patience = {0};
 	struct store_root root;
 	enum store_result result;
@@ -311,8 +312,9 @@ static enum error_code retire_maildrop(struct home *home, void *data, struct err
 	if (code != ERROR_NONE)
 		return code;
 	do
-		result = store_retire(&root, &retirement->place, retirement->erase, error);
+		result = store_retire(&root, &retirement->place, retirement->flags, error);
 	while (result == STORE_AGAIN && home_wait(&patience));
+	retirement->changed = result == STORE_CHANGED;
 	home_store_close(&root);
 	return result == STORE_OK ? ERROR_NONE : home_store_failed(result, error);
 }
@@ -340,6 +342,28 @@ static bool is_own_name(const char *own, const char *given)
 	return bytes_equal_nocase(name, bytes_of(given));
 }
 
+/* Retired already means that an earlier attempt did not come to its end, if the account is still
+ * there, or that another command has just ended it: then its path may be another account's. */
+static enum error_code retire_or_resume(struct home *home, const char *name,
+					const struct home_account *found,
+					struct retirement *retirement, struct error *error)
+{
+	struct home_account again;
+	enum error_code code =
+		home_in(home, HOME_MAIL, retire_maildrop, retirement, sizeof(*retirement), error);
+
+	if (!retirement->changed)
+		return code;
+	code = home_find(home, name, &again, error);
+	if (code != ERROR_NONE)
+		return code;
+	if (again.account.id != found->account.id)
+		return error_set(error, ERROR_TEMPORARY, "%.150s was removed and added meanwhile",
+				 found->account.name);
+	retirement->flags |= STORE_RESUME;
+	return home_in(home, HOME_MAIL, retire_maildrop, retirement, sizeof(*retirement), error);
+}
+
 /* The maildrop first: behind that, sessions and deliveries that still know the account find it
  * moved on. A failure in between leaves an account that nobody can use, and the same command ends
  * the work. */
@@ -347,7 +371,7 @@ static enum error_code remove_account(struct home *home, const char *name, bool 
 				      struct error *error)
 {
 	struct home_account found;
-	struct retirement retirement = {.erase = delete_mail};
+	struct retirement retirement = {.flags = delete_mail ? STORE_ERASE : 0};
 	enum error_code code = home_find(home, name, &found, error);
 
 	if (code != ERROR_NONE)
@@ -357,7 +381,7 @@ static enum error_code remove_account(struct home *home, const char *name, bool 
 				 "%.100s is an alias of %.150s; to remove that account, name it",
 				 name, found.account.name);
 	retirement.place = found.place;
-	code = home_in(home, HOME_MAIL, retire_maildrop, &retirement, sizeof(retirement), error);
+	code = retire_or_resume(home, name, &found, &retirement, error);
 	if (code == ERROR_NONE)
 		code = home_in(home, HOME_ACCOUNTS, remove_row, &found.account,
 			       sizeof(found.account), error);

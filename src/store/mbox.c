@@ -286,13 +286,13 @@ static enum store_result mbox_erase(const struct store_root *root, const struct 
 	char temporary[MAILDROP_PATH_MAX + 64];
 	struct file *folder = root->mail[place->mail_root];
 	struct erasing erasing = {.root = root};
-	int result = file_unlink(folder, place->path);
-	if (result == -ENOENT)
-		result = 0;
 	mbox_temporary_name(place, temporary);
 	file_unlink(folder, temporary);
-	if (result >= 0)
+	int result = file_unlink(folder, place->path);
+	if (result >= 0 || result == -ENOENT)
 		result = mbox_sync_names(root, place);
+	if (result == -ENOENT) /* not even a folder: it never got mail */
+		result = 0;
 	index_remove(root, place->account);
 	journal_remove(root, place->account);
 	snprintf(erasing.prefix, sizeof erasing.prefix, "aside.%" PRIu64 ".", place->account);

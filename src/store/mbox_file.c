@@ -130,7 +130,8 @@ static int set_aside(struct mbox_file *mbox, uint64_t from, uint64_t to)
 /* Scans from `covered` on. *end_out is behind the last sound record; *aside_end_out > *end_out when
  * octets behind it are to be set aside. */
 static int scan_tail(struct mbox_file *mbox, uint64_t size, uint64_t covered,
-		     struct index_builder *builder, uint64_t *end_out, uint64_t *aside_end_out)
+		     struct index_builder *builder, uint64_t *end_out, uint64_t *last_out,
+		     uint64_t *aside_end_out)
 {
 	struct mbox_scan scan;
 	struct index_entry entry;
@@ -146,6 +147,7 @@ static int scan_tail(struct mbox_file *mbox, uint64_t size, uint64_t covered,
 				result = -ENOMEM;
 			if (!entry.damaged) {
 				end = index_entry_end(&entry);
+				*last_out = entry.offset;
 				sound = builder->count;
 			}
 			aside_end = scan.position;
@@ -179,13 +181,11 @@ static bool lacks_room(int result)
 
 /* After a failed sync the octets may be in the page cache only, and a second sync proves nothing
  * (base/file.h): what nobody vouches for is written again, over itself, before the sync that will.
- * Of a large file whose index is lost only the end: the rest is older than any process. */
+ */
 static int write_again(struct mbox_file *mbox, uint64_t from, uint64_t to)
 {
 	char *octets = malloc(STORE_READ_OCTETS);
 	int result = octets != NULL ? 0 : -ENOMEM;
-	if (to - from > WRITE_AGAIN_MAX)
-		from = to - WRITE_AGAIN_MAX;
 	while (from < to && result >= 0) {
 		size_t size = to - from < STORE_READ_OCTETS ? to - from : STORE_READ_OCTETS;
 		ssize_t length = file_read(mbox->file, octets, size, from, false);
@@ -195,6 +195,30 @@ static int write_again(struct mbox_file *mbox, uint64_t from, uint64_t to)
 		from += piece.length;
 	}
 	free(octets);
+	return lacks_room(result) ? 0 : result; /* it never overwrites: as good as it gets */
+}
+
+/* From where on nobody vouches. Of a large file whose index is lost all but the end, and the last
+ * message whole, is older than any process. */
+static uint64_t unvouched(uint64_t covered, uint64_t last, uint64_t end)
+{
+	if (covered > 0 || end <= WRITE_AGAIN_MAX)
+		return covered;
+	return last < end - WRITE_AGAIN_MAX ? last : end - WRITE_AGAIN_MAX;
+}
+
+/* Cuts the file behind its last whole record, when what is there could be set aside. *size_out is
+ * how long it is then: a full user must still get at his mail, and delete, so without room it
+ * stays. */
+static int cut_tail(struct mbox_file *mbox, uint64_t end, uint64_t aside_end, uint64_t *size_out)
+{
+	int result = aside_end > end ? set_aside(mbox, end, aside_end) : 0;
+	if (result >= 0 && *size_out > end)
+		result = file_set_size(mbox->file, end);
+	if (lacks_room(result))
+		return 0;
+	if (result >= 0)
+		*size_out = end;
 	return result;
 }
 
@@ -205,25 +229,17 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 {
 	struct index_builder builder;
 	char temporary[MAILDROP_PATH_MAX + 64];
-	uint64_t end = covered, aside_end = covered;
 	index_builder_init(&builder);
-	int result = 0;
-	if (known != NULL && !index_builder_add_index(&builder, known))
-		result = -EIO;
+	if (known != NULL && !index_builder_add_index(&builder, known)) {
+		index_builder_cut(&builder, 0); /* a hole in a cache: then all is scanned */
+		covered = 0;
+	}
+	uint64_t end = covered, last = covered, aside_end = covered;
+	int result = scan_tail(mbox, size, covered, &builder, &end, &last, &aside_end);
 	if (result >= 0)
-		result = scan_tail(mbox, size, covered, &builder, &end, &aside_end);
-	if (result >= 0 && aside_end > end)
-		result = set_aside(mbox, end, aside_end);
-	/* A full user must still get at his mail, and delete: then they stay where they are. */
-	bool no_room = lacks_room(result);
-	if (no_room)
-		result = 0;
-	else if (result >= 0 && size > end)
-		result = file_set_size(mbox->file, end);
+		result = cut_tail(mbox, end, aside_end, &size);
 	if (result >= 0)
-		result = write_again(mbox, covered, end);
-	if (lacks_room(result)) /* of a file system that never overwrites: as good as it gets */
-		result = 0;
+		result = write_again(mbox, unvouched(covered, last, end), end);
 	if (result >= 0)
 		result = file_sync(mbox->file);
 	if (result >= 0)
@@ -236,7 +252,7 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 	file_unlink(mbox->root->mail[place->mail_root], temporary); /* of a removal that was cut */
 	mbox->index = index_builder_finish(&builder, mbox->root, mbox->account);
 	mbox->end = end;
-	mbox->size = no_room ? size : end;
+	mbox->size = size;
 	mbox->names_synced = true;
 	return mbox->index != NULL ? 0 : -ENOMEM;
 }

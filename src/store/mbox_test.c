@@ -331,8 +331,12 @@ static void erasing_leaves_nothing(void **state)
 	snprintf(path, sizeof path, "%s/mail/example.org/.postern-%llu.new", scene.path,
 		 (unsigned long long)scene.place.account);
 	spew(path, BYTES("content"));
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(store_retire(&scene.root, &scene.place, true, &error), STORE_OK);
+	assert_int_equal(store_retire(&scene.root, &scene.place, STORE_ERASE, &error), STORE_OK);
+	assert_int_equal(store_retire(&scene.root, &scene.place, STORE_ERASE, &error),
+			 STORE_CHANGED);
+	assert_int_equal(
+		store_retire(&scene.root, &scene.place, STORE_ERASE | STORE_RESUME, &error),
+		STORE_OK);
 	struct file *folder;
 	assert_int_equal(file_open(scene.root.mail[0], "example.org", FILE_DIRECTORY, &folder), 0);
 	assert_int_equal(file_list(folder, count_name, &left), 0);
@@ -343,7 +347,37 @@ static void erasing_leaves_nothing(void **state)
 	scene_end(&scene);
 }
 
+/* Not even the domain's folder is there. */
+static void erasing_what_never_got_mail(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct error error = {0};
+	scene_begin(&scene, STORE_MBOX);
+	assert_int_equal(store_retire(&scene.root, &scene.place, STORE_ERASE, &error), STORE_OK);
+	scene_end(&scene);
+}
+
 /* ---- a useless index ---- */
+
+/* A hole in the middle, and a file that has grown since: all is scanned, nothing refused. */
+static void a_hole_in_an_index_that_is_behind(void **state)
+{
+	(void)state;
+	struct scene scene;
+	char mbox[160], index[160];
+	begin_with_three(&scene, mbox, index);
+	struct buffer whole = slurp(index);
+	scene_deliver(&scene, TEXT_A);
+	memset(whole.data + 128, 0, 128);
+	spew(index, buffer_bytes(&whole));
+	struct maildrop *maildrop = scene_open(&scene);
+	assert_int_equal(maildrop_summary(maildrop).messages, 4);
+	scene_expect(maildrop, 4, TEXT_A);
+	maildrop_close(maildrop);
+	buffer_free(&whole);
+	scene_end(&scene);
+}
 
 static void any_index_gives_the_same_table(void **state)
 {
@@ -525,6 +559,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(torn_behind_strange_is_set_aside),
 	cmocka_unit_test(a_full_tail_that_fails_is_set_aside),
 	cmocka_unit_test(erasing_leaves_nothing),
+	cmocka_unit_test(erasing_what_never_got_mail),
+	cmocka_unit_test(a_hole_in_an_index_that_is_behind),
 	cmocka_unit_test(any_index_gives_the_same_table),
 	cmocka_unit_test(strange_files),
 	cmocka_unit_test(what_is_no_file_is_refused),

@@ -87,8 +87,10 @@ static int plan(struct removal *removal)
 	int result = 0;
 	while (result >= 0 && index_next(&walk, &entry))
 		result = plan_entry(removal, walk.number, &entry, &position, &removed);
-	if (walk.result != STORE_OK)
+	if (walk.result != STORE_OK) {
+		index_remove(removal->mbox.root, removal->mbox.account); /* the next one is sound */
 		return -EIO;
+	}
 	return result >= 0 ? keep(removal, position, removal->mbox.size) : result;
 }
 

@@ -41,6 +41,18 @@ static int fill(struct file *file)
 	return file_sync(file);
 }
 
+static bool still_named(const struct store_root *root, const char *name, struct file *file)
+{
+	struct file_status ours, named;
+	struct file *now;
+	if (file_open(root->journal, name, FILE_READ, &now) < 0)
+		return false;
+	bool same = file_status(file, &ours) >= 0 && file_status(now, &named) >= 0 &&
+		    ours.device == named.device && ours.inode == named.inode;
+	file_close(now);
+	return same;
+}
+
 /* Opens, locks and clears the reserve of this name. */
 static int claim_name(const struct store_root *root, const char *name, unsigned flags,
 		      struct file **file_out)
@@ -50,6 +62,8 @@ static int claim_name(const struct store_root *root, const char *name, unsigned 
 	if (result < 0)
 		return result;
 	result = file_lock(file);
+	if (result >= 0 && !still_named(root, name, file))
+		result = -EAGAIN; /* its owner has made a journal of it meanwhile */
 	if (result >= 0)
 		result = fill(file);
 	if (result >= 0) {

@@ -125,24 +125,38 @@ enum store_result store_verify(const struct store_root *root, const struct place
 			     : unknown_kind(error);
 }
 
-enum store_result store_retire(const struct store_root *root, const struct place *place, bool erase,
-			       struct error *error)
+/* Mail that is kept is left in order: what a crash interrupted is known by the account's number,
+ * which nobody will have any more. */
+static enum store_result leave_in_order(const struct store_root *root, const struct place *place,
+					struct error *error)
+{
+	struct maildrop *maildrop;
+	enum store_result result = maildrop_open(root, place, STORE_PEEK, &maildrop, error);
+	if (result == STORE_OK)
+		maildrop_close(maildrop);
+	return result;
+}
+
+enum store_result store_retire(const struct store_root *root, const struct place *place,
+			       unsigned flags, struct error *error)
 {
 	struct file *session = NULL, *file = NULL;
 	const struct store *store = kind_of(place);
+	struct place known = *place;
+	enum store_result result = STORE_OK;
 	if (store == NULL)
 		return unknown_kind(error);
-	enum store_result result = STORE_OK;
-	if (erase)
+	if ((flags & STORE_RESUME) != 0)
+		known.generation = UINT64_MAX;
+	if ((flags & STORE_ERASE) != 0)
 		result = lock_session(root, place->account, &session, error);
-	/* One that is retired already is fine: its caller did not get to the next step. */
-	struct place any = *place;
-	any.generation = UINT64_MAX;
+	else
+		result = leave_in_order(root, &known, error);
 	if (result == STORE_OK)
-		result = lock_file(root, &any, &file, error);
+		result = lock_file(root, &known, &file, error);
 	if (result == STORE_OK)
 		result = lock_retire(file, place->generation, error);
-	if (result == STORE_OK && erase)
+	if (result == STORE_OK && (flags & STORE_ERASE) != 0)
 		result = store->erase(root, place, error);
 	file_close(file);
 	file_close(session);

@@ -187,11 +187,18 @@ void findings_add(struct findings *findings, const char *file, uint64_t offset, 
 		  ...) __attribute__((format(printf, 4, 5)));
 void findings_free(struct findings *findings);
 
-/* The account is gone: from now on a delivery or session that still has this place gets CHANGED.
- * With `erase` the mail goes too, and what was set aside of it (nobody may be logged in). Doing it
- * twice is fine. Results: OK, AGAIN, LOCKED, FULL, IO. */
-enum store_result store_retire(const struct store_root *root, const struct place *place, bool erase,
-			       struct error *error);
+enum store_retire_flags {
+	STORE_ERASE = 1 << 0, /* the mail goes too, and what was set aside of it */
+	STORE_RESUME =
+		1 << 1 /* it may be retired already: the caller has just seen that the account
+			  is still there, so an earlier attempt did not come to its end */
+};
+
+/* The account is about to go: from now on a delivery or session that has this place gets CHANGED.
+ * With STORE_ERASE nobody may be logged in. Results: OK, AGAIN, LOCKED, CHANGED (it is retired
+ * already), FULL, IO. */
+enum store_result store_retire(const struct store_root *root, const struct place *place,
+			       unsigned flags, struct error *error);
 
 /* Claims a reserve in ROOT/journal for this process, which lets a user delete on a full disk: any
  * journal/reserve.* that nobody has locked, else a new one. Sets root->reserve. Once, at

@@ -238,7 +238,7 @@ static void a_retired_place_is_refused(struct scene *scene)
 	scene_deliver(scene, BYTES("a\n"));
 	if (scene->place.kind == STORE_MEMORY)
 		return; /* its generations live in the process, there is no other to refuse */
-	assert_int_equal(store_retire(&scene->root, &scene->place, true, &error), STORE_OK);
+	assert_int_equal(store_retire(&scene->root, &scene->place, STORE_ERASE, &error), STORE_OK);
 	assert_int_equal(maildrop_open(&scene->root, &scene->place, 0, &maildrop, &error),
 			 STORE_CHANGED);
 	assert_int_equal(scene_try_deliver(scene, BYTES("b\n"), (struct bytes){0}, "", true),

@@ -364,6 +364,11 @@ class Accounts(Case):
             self.postern("account", "remove", "alice@example.org", *options)
             self.assertEqual(self.names(), [])
 
+    def test_remove_before_any_mail(self):
+        self.add("alice@never.example")
+        self.postern("account", "remove", "alice@never.example", "--delete-mail")
+        self.assertEqual(self.names(), [])
+
     def test_without_a_terminal(self):
         done = self.run_plain("--root", self.root, "account", "add", "a@b", start_new_session=True)
         self.assertEqual(done.returncode, USAGE, done.errors)
