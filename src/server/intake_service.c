@@ -379,7 +379,7 @@ static enum conn_step delivery_step(struct intake_session *session)
 		return STEP_WAIT;
 	session->give_up_ms = 0;
 	start_delivery(session);
-	return STEP_WAIT;
+	return session->answered ? STEP_MORE : STEP_WAIT;
 }
 
 /* ---- the conn's service ---- */

@@ -172,8 +172,12 @@ static void list_forget_worker(struct waiting_list *list, uint32_t worker)
 struct registry *registry_new(void)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
-	if (registry)
-		random_octets(registry->key, sizeof(registry->key));
+	if (!registry)
+		return NULL;
+	random_octets(registry->key, sizeof(registry->key));
+	/* A worker may answer what an auth before us has asked: no number is used twice. */
+	random_octets(&registry->last_probe, sizeof(registry->last_probe));
+	registry->last_probe >>= 8;
 	return registry;
 }
 

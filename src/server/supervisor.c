@@ -175,9 +175,12 @@ static bool has_workers(const struct supervisor *supervisor)
 
 static bool all_ready(const struct supervisor *supervisor)
 {
-	for (const struct process *it = supervisor->processes; it; it = it->next)
-		if (!it->ready && !it->retiring)
+	for (const struct process *it = supervisor->processes; it; it = it->next) {
+		bool old = it->role == PROCESS_WORKER && it->generation != supervisor->generation;
+
+		if (!it->ready && !it->retiring && !old)
 			return false;
+	}
 	return true;
 }
 
