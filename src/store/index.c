@@ -198,13 +198,6 @@ enum store_result index_read(struct index *index, uint32_t first, uint32_t count
 	return STORE_OK;
 }
 
-/* Does `entry` follow `before` (or begin the file)? Strange octets may lie between two records. */
-static bool follows(const struct index_entry *entry, const struct index_entry *before)
-{
-	return entry->offset >= index_entry_end(before) &&
-	       entry->total_octets == before->total_octets + entry->octets;
-}
-
 struct index_walk index_walk(struct index *index)
 {
 	return (struct index_walk){.index = index, .result = STORE_OK};
@@ -224,20 +217,6 @@ bool index_next(struct index_walk *walk, struct index_entry *entry_out)
 	walk->number++;
 	*entry_out = walk->block[at];
 	return true;
-}
-
-bool index_check(struct index *index)
-{
-	struct index_entry entry, before = {0};
-	struct index_walk walk = index_walk(index);
-	while (index_next(&walk, &entry)) {
-		if (walk.number > 1 && !follows(&entry, &before))
-			return false;
-		if (walk.number == 1 && entry.total_octets != entry.octets)
-			return false;
-		before = entry;
-	}
-	return walk.result == STORE_OK;
 }
 
 bool index_append(struct index *index, const struct index_entry *entry)

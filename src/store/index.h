@@ -6,7 +6,7 @@
  *   - The file is replaced by rename or appended to, never cut: a session goes on reading the one
  * it has opened, and that is its snapshot of the maildrop.
  *   - It is not synced. One written before the machine was last started may have holes, so it is
- *     read whole once (index_open says INDEX_OLD); one of this boot is not.
+ *     read whole once, and written anew (index_open says INDEX_OLD); one of this boot is not.
  * Whether it belongs to the file as it is now is for the caller to prove: the record at the last
  * entry's offset has the last entry's unique-id. Because records are only appended, and removals
  * only lower offsets, and no unique-id is used twice, everything before is then unchanged as well.
@@ -41,7 +41,7 @@ static inline uint64_t index_entry_end(const struct index_entry *entry)
 
 enum index_state {
 	INDEX_CURRENT, /* of this boot */
-	INDEX_OLD,     /* of an earlier boot: index_check() first */
+	INDEX_OLD,     /* of an earlier boot: good only as far as each entry is read */
 	INDEX_NONE     /* missing or unreadable; *index_out is NULL */
 };
 
@@ -65,9 +65,6 @@ struct index_walk {
 };
 struct index_walk index_walk(struct index *index); /* NULL is an empty one */
 bool index_next(struct index_walk *walk, struct index_entry *entry_out);
-
-/* Reads the whole of it; true when all entries are right and follow one another. */
-bool index_check(struct index *index);
 
 /* Appends one entry (its total_octets is filled in); ID.file is held. False when it could not: then
  * no later one may be appended, or one message would be missing from the middle. */

@@ -76,7 +76,7 @@ static struct index *proven_index(struct mbox_file *mbox, uint64_t size, bool *c
 	enum index_state state = index_open(mbox->root, mbox->account, &index);
 	*current_out = state == INDEX_CURRENT;
 	*covered_out = 0;
-	if (state == INDEX_NONE || (state == INDEX_OLD && !index_check(index)))
+	if (state == INDEX_NONE)
 		goto useless;
 	if (index_count(index) == 0)
 		return index;
