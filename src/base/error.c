@@ -33,6 +33,7 @@ static const struct error_meaning meanings[ERROR_CODES] = {
 	[ERROR_TEMPORARY] = {"temporary", EX_TEMPFAIL, "451 4.3.0", "[SYS/TEMP]"},
 	[ERROR_UNAVAILABLE] = {"unavailable", EX_TEMPFAIL, "451 4.3.2", "[SYS/TEMP]"},
 	[ERROR_FULL] = {"full", EX_TEMPFAIL, "452 4.3.1", "[SYS/TEMP]"},
+	[ERROR_QUOTA] = {"quota", EX_TEMPFAIL, "452 4.2.2", "[SYS/TEMP]"},
 	[ERROR_TOO_LARGE] = {"too-large", EX_DATAERR, "552 5.3.4", "[SYS/PERM]"},
 	[ERROR_IO] = {"io", EX_IOERR, "451 4.3.0", "[SYS/PERM]"},
 	[ERROR_CONFIG] = {"config", EX_CONFIG, "451 4.3.5", "[SYS/PERM]"},

@@ -30,6 +30,7 @@ enum error_code {
 	ERROR_TEMPORARY, /* later, without anyone doing anything, it may work */
 	ERROR_UNAVAILABLE, /* a service that is needed does not answer */
 	ERROR_FULL,	 /* no room: disk or quota */
+	ERROR_QUOTA,	 /* the account may hold no more */
 	ERROR_TOO_LARGE, /* past a limit of ours */
 	ERROR_IO,	 /* the disk failed */
 	ERROR_CONFIG,	 /* the instance is set up wrongly */

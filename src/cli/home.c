@@ -227,6 +227,8 @@ enum error_code home_store(const struct home *home, struct store_root *root_out,
 	if (code == ERROR_NONE)
 		code = adopt(home->instance.journal, &root_out->journal, error);
 	if (code == ERROR_NONE)
+		code = adopt(home->instance.uids, &root_out->uids, error);
+	if (code == ERROR_NONE)
 		code = adopt(home->instance.locks, &root_out->locks, error);
 	if (code != ERROR_NONE)
 		home_store_close(root_out);
@@ -239,6 +241,7 @@ void home_store_close(struct store_root *root)
 		file_close(root->mail[i]);
 	file_close(root->index);
 	file_close(root->journal);
+	file_close(root->uids);
 	file_close(root->locks);
 	*root = (struct store_root){.disk = root->disk};
 }

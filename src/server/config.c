@@ -372,8 +372,11 @@ void config_help(FILE *out)
 
 const char *config_listener_name(enum listener_kind kind)
 {
-	static const char *const names[] = {
-		[LISTENER_POP3] = "pop3", [LISTENER_POP3S] = "pop3s", [LISTENER_LMTP] = "lmtp"};
+	static const char *const names[] = {[LISTENER_POP3] = "pop3",
+					    [LISTENER_POP3S] = "pop3s",
+					    [LISTENER_LMTP] = "lmtp",
+					    [LISTENER_SMTP] = "smtp",
+					    [LISTENER_SOCKETMAP] = "socketmap"};
 
 	return names[kind];
 }

@@ -51,7 +51,7 @@ static bool check_configure(const union message *message)
 static bool check_listener(const union message *message)
 {
 	const struct message_listener *it = &message->listener;
-	return it->kind >= LISTENER_POP3 && it->kind <= LISTENER_LMTP && is_flag(it->last);
+	return it->kind >= LISTENER_POP3 && it->kind <= LISTENER_SOCKETMAP && is_flag(it->last);
 }
 
 static bool check_tls(const union message *message)
@@ -180,7 +180,7 @@ bool message_check(const union message *message, size_t size)
 
 size_t message_descriptors(const union message *message)
 {
-	enum { AUTH_FOLDERS = 2, WORKER_FOLDERS = 3 }; /* see struct message_configure */
+	enum { AUTH_FOLDERS = 2 }; /* see struct message_configure */
 	switch (message->header.type) {
 	case MESSAGE_CONFIGURE:
 		return message->configure.role == PROCESS_AUTH

@@ -77,8 +77,9 @@ struct message_text { /* octets with a length: names, passwords */
 
 enum process_role { PROCESS_AUTH = 1, PROCESS_WORKER = 2 };
 
-/* Descriptors: auth: accounts/, control socket. worker: index/, journal/, run/locks/, then mail
- * roots. */
+/* Descriptors: auth: accounts/, control socket. worker: index/, journal/, uids/, run/locks/, then
+ * mail roots. */
+#define WORKER_FOLDERS 4 /* without the mail roots */
 struct message_configure {
 	struct message_header header;
 	uint32_t role;
@@ -92,7 +93,13 @@ struct message_configure {
 	char host[DOMAIN_MAX + 3];
 };
 
-enum listener_kind { LISTENER_POP3 = 1, LISTENER_POP3S, LISTENER_LMTP };
+enum listener_kind {
+	LISTENER_POP3 = 1,
+	LISTENER_POP3S,
+	LISTENER_LMTP,
+	LISTENER_SMTP,
+	LISTENER_SOCKETMAP /* Postfix's socketmap_table(5): which recipients exist */
+};
 
 struct message_listener {
 	struct message_header header;
@@ -267,7 +274,7 @@ union message {
 	struct message_status_end status_end;
 };
 
-#define MESSAGE_DESCRIPTORS_MAX (4 + MAIL_ROOTS_MAX)
+#define MESSAGE_DESCRIPTORS_MAX (5 + MAIL_ROOTS_MAX)
 
 /* Fills in type and size; the caller sets the rest. Zeroes everything else. */
 void message_init(void *message, enum message_type type, uint64_t request);

@@ -137,8 +137,8 @@ static const struct field_row {
 	{"log level above", MESSAGE_CONFIGURE, FIELD(configure.log_level), 4, false},
 	{"host without end", MESSAGE_CONFIGURE, FIELD(configure.host), ANY, false},
 	{"listener 0", MESSAGE_LISTENER, FIELD(listener.kind), 0, false},
-	{"LMTP", MESSAGE_LISTENER, FIELD(listener.kind), 3, true},
-	{"listener 4", MESSAGE_LISTENER, FIELD(listener.kind), 4, false},
+	{"socketmap", MESSAGE_LISTENER, FIELD(listener.kind), 5, true},
+	{"listener 6", MESSAGE_LISTENER, FIELD(listener.kind), 6, false},
 	{"last", MESSAGE_LISTENER, FIELD(listener.last), 2, false},
 	{"TLS key", MESSAGE_TLS, FIELD(tls.key), 2, false},
 	{"TLS last", MESSAGE_TLS, FIELD(tls.last), 2, false},
@@ -235,8 +235,8 @@ static void test_descriptors(void **state)
 		size_t descriptors;
 	} rows[] = {
 		{"auth", MESSAGE_CONFIGURE, PROCESS_AUTH, 0, 2},
-		{"worker without mail", MESSAGE_CONFIGURE, PROCESS_WORKER, 0, 3},
-		{"worker", MESSAGE_CONFIGURE, PROCESS_WORKER, MAIL_ROOTS_MAX, 3 + MAIL_ROOTS_MAX},
+		{"worker without mail", MESSAGE_CONFIGURE, PROCESS_WORKER, 0, 4},
+		{"worker", MESSAGE_CONFIGURE, PROCESS_WORKER, MAIL_ROOTS_MAX, 4 + MAIL_ROOTS_MAX},
 		{"listener", MESSAGE_LISTENER, 0, 0, 1},
 		{"peer", MESSAGE_PEER, 0, 0, 1},
 		{"login", MESSAGE_LOGIN, 0, 0, 0},

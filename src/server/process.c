@@ -42,7 +42,8 @@ static void send_configure(struct process *process, const struct process_orders 
 	bool auth = process->role == PROCESS_AUTH;
 	const struct instance_user *user = auth ? &instance->auth_user : &instance->mail_user;
 	int for_auth[] = {instance->accounts, orders->control};
-	int for_worker[] = {instance->index, instance->journal, instance->locks, instance->mail};
+	int for_worker[] = {instance->index, instance->journal, instance->uids, instance->locks,
+			    instance->mail};
 	struct message_configure message;
 
 	message_init(&message, MESSAGE_CONFIGURE, 0);
@@ -56,7 +57,8 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.allow_plaintext = orders->config->allow_plaintext;
 	message.log_level = LOG_LEVEL_INFO;
 	(void)bytes_to_string(bytes_of(orders->host), message.host, sizeof(message.host));
-	channel_send(process->channel, &message, auth ? for_auth : for_worker, auth ? 2 : 4);
+	channel_send(process->channel, &message, auth ? for_auth : for_worker,
+		     auth ? 2 : WORKER_FOLDERS + 1);
 }
 
 bool process_start(struct process *process, const struct process_orders *orders,

@@ -313,7 +313,7 @@ static uint32_t connections_max(void)
 	return sessions < SESSIONS_MAX ? (uint32_t)sessions : SESSIONS_MAX;
 }
 
-/* Descriptors: index/, journal/, run/locks/, then the mail roots. */
+/* Descriptors: index/, journal/, uids/, run/locks/, then the mail roots. */
 static bool adopt_folders(struct worker *worker, const struct message_configure *configure,
 			  const int *descriptors)
 {
@@ -323,9 +323,10 @@ static bool adopt_folders(struct worker *worker, const struct message_configure 
 	root->disk = disk_kernel();
 	good = file_adopt(descriptors[0], &root->index) == 0 &&
 	       file_adopt(descriptors[1], &root->journal) == 0 &&
-	       file_adopt(descriptors[2], &root->locks) == 0;
+	       file_adopt(descriptors[2], &root->uids) == 0 &&
+	       file_adopt(descriptors[3], &root->locks) == 0;
 	for (uint32_t i = 0; good && i < configure->mail_roots; i++)
-		good = file_adopt(descriptors[3 + i], &root->mail[i]) == 0;
+		good = file_adopt(descriptors[WORKER_FOLDERS + i], &root->mail[i]) == 0;
 	return good;
 }
 
@@ -342,8 +343,8 @@ static enum error_code enter_sandbox(int descriptor, const struct message_config
 	if (code == ERROR_NONE)
 		code = child_follow_supervisor(descriptor, error);
 	if (code == ERROR_NONE)
-		code = sandbox_enter_worker(descriptors, 3 + configure->mail_roots, &landlock,
-					    error);
+		code = sandbox_enter_worker(descriptors, WORKER_FOLDERS + configure->mail_roots,
+					    &landlock, error);
 	if (code == ERROR_NONE && !landlock)
 		log_event(LOG_LEVEL_WARNING, "sandbox",
 			  "error=\"this kernel has no Landlock: files are not fenced off\"");

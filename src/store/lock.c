@@ -44,11 +44,22 @@ enum store_result lock_session(const struct store_root *root, uint64_t account,
 	return result < 0 ? store_failure(error, result, "while locking the maildrop") : STORE_OK;
 }
 
+static struct file *held_lock(const struct store_root *root, uint64_t account)
+{
+	return root->held != NULL && root->held->account == account ? root->held->lock : NULL;
+}
+
+void lock_release(const struct store_root *root, struct file *lock)
+{
+	if (root->held == NULL || root->held->lock != lock)
+		file_close(lock);
+}
+
 enum store_result lock_file(const struct store_root *root, const struct place *place,
 			    struct file **lock_out, struct error *error)
 {
-	struct file *file;
-	int result = open_locked(root, place->account, "file", &file);
+	struct file *file = held_lock(root, place->account);
+	int result = file != NULL ? 0 : open_locked(root, place->account, "file", &file);
 	if (result == -EAGAIN) {
 		error_set(error, ERROR_TEMPORARY, "the maildrop is being changed");
 		return STORE_AGAIN;
@@ -58,11 +69,11 @@ enum store_result lock_file(const struct store_root *root, const struct place *p
 	uint64_t lowest = 0;
 	ssize_t length = file_read(file, &lowest, sizeof lowest, 0, false);
 	if (length < 0) {
-		file_close(file);
+		lock_release(root, file);
 		return store_failure(error, (int)length, "while reading the maildrop's lock");
 	}
 	if (length == sizeof lowest && place->generation < lowest) {
-		file_close(file);
+		lock_release(root, file);
 		error_set(error, ERROR_TEMPORARY, "the account has been changed or removed");
 		return STORE_CHANGED;
 	}

@@ -18,6 +18,9 @@ enum store_result lock_session(const struct store_root *root, uint64_t account,
 enum store_result lock_file(const struct store_root *root, const struct place *place,
 			    struct file **lock_out, struct error *error);
 
+/* Gives back what lock_file() gave: closes it, unless root->held keeps it. NULL is allowed. */
+void lock_release(const struct store_root *root, struct file *lock);
+
 /* Makes every place up to this generation an older one; ID.file is held. STORE_OK, FULL, IO. */
 enum store_result lock_retire(struct file *lock, uint64_t generation, struct error *error);
 

@@ -234,6 +234,19 @@ static int append(struct mbox_delivery *delivery, const struct store_root *root,
 	return result;
 }
 
+/* An index that cannot be read is a matter of the next opening: nothing is refused because of it.
+ */
+static enum store_result check_quota(const struct mbox_file *mbox, const struct place *place,
+				     const struct delivery_request *requests, size_t count,
+				     struct error *error)
+{
+	struct maildrop_summary now = {.messages = mbox->index ? index_count(mbox->index) : 0};
+	struct index_entry last;
+	if (now.messages > 0 && index_read(mbox->index, now.messages, 1, false, &last) == STORE_OK)
+		now.octets = last.total_octets;
+	return store_quota_check(place, now, requests, count, error);
+}
+
 enum store_result mbox_prepare(const struct store_root *root, const struct place *place,
 			       const struct delivery_request *requests, size_t count,
 			       struct delivery **delivery_out, struct error *error)
@@ -242,6 +255,8 @@ enum store_result mbox_prepare(const struct store_root *root, const struct place
 	if (delivery == NULL)
 		return store_failure(error, -ENOMEM, "while delivering");
 	enum store_result result = mbox_file_open(root, place, &delivery->mbox, error);
+	if (result == STORE_OK)
+		result = check_quota(&delivery->mbox, place, requests, count, error);
 	if (result == STORE_OK)
 		result = give_uids(delivery, requests, error);
 	if (result == STORE_OK) {

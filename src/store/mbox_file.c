@@ -23,7 +23,8 @@ void mbox_file_close(struct mbox_file *mbox)
 {
 	index_close(mbox->index);
 	file_close(mbox->file);
-	file_close(mbox->lock);
+	if (mbox->root != NULL)
+		lock_release(mbox->root, mbox->lock);
 	*mbox = (struct mbox_file){0};
 }
 

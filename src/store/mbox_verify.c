@@ -142,7 +142,7 @@ enum store_result mbox_verify(const struct store_root *root, const struct place 
 			     "the index lists more messages than there are");
 	index_close(verification.index);
 	file_close(file);
-	file_close(lock);
+	lock_release(root, lock);
 	if (result < 0 && result != -ENOENT)
 		return store_failure(error, result, "while verifying the maildrop");
 	return STORE_OK;

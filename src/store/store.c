@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wire.h"
 #include "store/lock.h"
 
 static const struct store *const kinds[] = {&store_memory, &store_mbox};
@@ -158,9 +159,65 @@ enum store_result store_retire(const struct store_root *root, const struct place
 		result = lock_retire(file, place->generation, error);
 	if (result == STORE_OK && (flags & STORE_ERASE) != 0)
 		result = store->erase(root, place, error);
-	file_close(file);
+	lock_release(root, file);
 	file_close(session);
 	return result;
+}
+
+enum store_result store_repair(const struct store_root *root, const struct place *place,
+			       struct findings *findings_out, struct error *error)
+{
+	const struct store *store = kind_of(place);
+	struct file *session = NULL;
+	enum store_result result;
+	*findings_out = (struct findings){0};
+	if (store == NULL)
+		return unknown_kind(error);
+	result = lock_session(root, place->account, &session, error);
+	if (result == STORE_OK)
+		result = store->repair(root, place, findings_out, error);
+	file_close(session);
+	return result;
+}
+
+enum store_result store_hold(const struct store_root *root, const struct place *place,
+			     struct store_hold *hold_out, struct error *error)
+{
+	hold_out->account = place->account;
+	return lock_file(root, place, &hold_out->lock, error);
+}
+
+void store_unhold(struct store_hold *hold)
+{
+	file_close(hold->lock);
+	*hold = (struct store_hold){0};
+}
+
+/* ---- quotas ---- */
+
+uint64_t delivery_request_octets(const struct delivery_request *request)
+{
+	struct wire_size size = {0};
+	wire_size_add(&size, request->headers);
+	return wire_size_octets(&size) + draft_facts(request->draft)->wire_octets;
+}
+
+enum store_result store_quota_check(const struct place *place, struct maildrop_summary now,
+				    const struct delivery_request *requests, size_t count,
+				    struct error *error)
+{
+	uint64_t octets = 0;
+	for (size_t i = 0; i < count; i++)
+		octets += delivery_request_octets(&requests[i]);
+	if ((place->octets_max > 0 && octets > place->octets_max) ||
+	    (place->messages_max > 0 && count > place->messages_max))
+		error_set(error, ERROR_TOO_LARGE, "larger than the account's whole quota");
+	else if ((place->octets_max > 0 && now.octets + octets > place->octets_max) ||
+		 (place->messages_max > 0 && now.messages + count > place->messages_max))
+		error_set(error, ERROR_QUOTA, "the account's quota is used up");
+	else
+		return STORE_OK;
+	return STORE_FULL;
 }
 
 void findings_add(struct findings *findings, const char *file, uint64_t offset, const char *format,

@@ -42,7 +42,7 @@ enum store_result {
 	STORE_CHANGED, /* another program altered the maildrop under us, or the account has moved on
 			  (generation): cut the connection, delete nothing; look the account up anew
 			*/
-	STORE_FULL,    /* disk full or over quota */
+	STORE_FULL,    /* disk full; or over quota: then error->code is QUOTA or TOO_LARGE */
 	STORE_EXISTS,  /* a unique-id brought along is there already: the message was delivered
 			  before */
 	STORE_UNKNOWN, /* a distributed engine did not answer in time: it may or may not have
@@ -50,7 +50,8 @@ enum store_result {
 	STORE_IO       /* the disk failed, or what it gave fails its check */
 };
 
-enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2 }; /* numbers travel in messages */
+/* Numbers travel in messages. */
+enum store_kind { STORE_MEMORY = 1, STORE_MBOX = 2, STORE_MAILDIR = 3, STORE_SPOOL = 4 };
 
 /* Where the maildrops of one instance lie. Shared by all threads of a process; the handles
  * belong to the caller, who keeps them open longer than any maildrop. All NULL but `disk` is fine
@@ -60,8 +61,10 @@ struct store_root {
 	struct file *mail[MAIL_ROOTS_MAX]; /* by mail root number; NULL where there is none */
 	struct file *index;                /* ROOT/index: caches, nothing is lost with them */
 	struct file *journal; /* ROOT/journal: redo journals, reserves, what was set aside */
+	struct file *uids;    /* ROOT/uids: unique-ids brought along to kinds whose files have none */
 	struct file *locks;   /* ROOT/run/locks */
 	struct store_reserve *reserve; /* see store_make_reserve(); NULL without one */
+	const struct store_hold *held; /* see store_hold(); NULL without one */
 };
 
 /* Where one maildrop lies: plain data, as the account directory keeps it and as it travels between
@@ -71,6 +74,8 @@ struct place {
 	uint64_t generation; /* raised when the account's maildrop moves, is converted or removed */
 	enum store_kind kind;
 	uint32_t mail_root;
+	uint32_t messages_max; /* quota, checked by prepare; 0: none */
+	uint64_t octets_max;   /* quota, in octets of RFC 1939 section 11; 0: none */
 	char path[MAILDROP_PATH_MAX + 1];
 };
 
@@ -151,6 +156,8 @@ struct delivery_request {
  * not see them yet. With OK the caller must finish. To deliver to several maildrops: prepare in
  * ascending order of account numbers; on AGAIN for one, finish all others with commit = false and
  * start anew later. A server passes one request; import and fetch pass many, which costs one sync.
+ * Quotas of the place are checked under the lock: with FULL error->code says QUOTA, or TOO_LARGE for
+ * messages that an empty maildrop could not take either.
  * Results: OK, AGAIN, CHANGED, FULL, EXISTS, UNKNOWN, IO; on all but OK none of them is there. */
 enum store_result delivery_prepare(const struct store_root *root, const struct place *place,
 				   const struct delivery_request *requests, size_t count,
@@ -186,6 +193,24 @@ enum store_result store_verify(const struct store_root *root, const struct place
 void findings_add(struct findings *findings, const char *file, uint64_t offset, const char *format,
 		  ...) __attribute__((format(printf, 4, 5)));
 void findings_free(struct findings *findings);
+
+/* Brings a maildrop into an order in which store_verify() finds nothing, without removing a message:
+ * what is changed was copied beside it first (ROOT/journal/aside.*), durably. At any crash the maildrop is as
+ * before or mended, and calling it again goes on. `findings_out` says what was done. Nobody may be
+ * logged in; takes both locks. Results: OK, AGAIN, LOCKED, CHANGED, FULL, IO. */
+enum store_result store_repair(const struct store_root *root, const struct place *place,
+			       struct findings *findings_out, struct error *error);
+
+/* Holds ID.file of an account across several calls (conversion from one kind to another): with
+ * root->held set to it, calls through that root find the lock taken by themselves and do not give it
+ * back. Results: OK, AGAIN, CHANGED, FULL, IO. */
+struct store_hold {
+	uint64_t account;
+	struct file *lock;
+};
+enum store_result store_hold(const struct store_root *root, const struct place *place,
+			     struct store_hold *hold_out, struct error *error);
+void store_unhold(struct store_hold *hold);
 
 enum store_retire_flags {
 	STORE_ERASE = 1 << 0, /* the mail goes too, and what was set aside of it */
@@ -243,12 +268,22 @@ struct store {
 	enum store_result (*finish)(struct delivery *delivery, bool commit, struct error *error);
 	enum store_result (*verify)(const struct store_root *root, const struct place *place,
 				    struct findings *findings_out, struct error *error);
+	enum store_result (*repair)(const struct store_root *root, const struct place *place,
+				    struct findings *findings_out,
+				    struct error *error); /* ID.session is held, ID.file not */
 	enum store_result (*erase)(const struct store_root *root, const struct place *place,
 				   struct error *error); /* both locks are held */
 };
 
 extern const struct store store_memory; /* tests, and the canned maildrop of bench/ */
 extern const struct store store_mbox;
+
+/* For a kind's prepare: may these messages be added to a maildrop that holds `now`? OK or FULL. */
+enum store_result store_quota_check(const struct place *place, struct maildrop_summary now,
+				    const struct delivery_request *requests, size_t count,
+				    struct error *error);
+/* Octets of a request as RFC 1939 section 11 counts them, trace headers included. */
+uint64_t delivery_request_octets(const struct delivery_request *request);
 
 const char *store_kind_name(enum store_kind kind); /* NULL for a number that is none */
 bool store_kind_parse(struct bytes name, enum store_kind *kind_out);
