@@ -78,17 +78,23 @@ static void memory_close(struct maildrop *maildrop)
 	free(memory);
 }
 
+static struct maildrop_summary summary_of(const struct memory_box *box)
+{
+	struct maildrop_summary summary = {.messages = box->count};
+	for (uint32_t i = 0; i < box->count; i++)
+		summary.octets += box->messages[i].wire_octets;
+	return summary;
+}
+
 static enum store_result snapshot(struct memory_maildrop *memory, struct error *error)
 {
 	struct memory_box *box = memory->box;
 	memory->messages = calloc(box->count + 1, sizeof *memory->messages);
 	if (memory->messages == NULL)
 		return no_memory(error);
-	memory->base.summary.messages = box->count;
-	for (uint32_t i = 0; i < box->count; i++) {
-		memory->messages[i] = box->messages[i];
-		memory->base.summary.octets += box->messages[i].wire_octets;
-	}
+	if (box->count > 0)
+		memcpy(memory->messages, box->messages, box->count * sizeof *memory->messages);
+	memory->base.summary = summary_of(box);
 	return STORE_OK;
 }
 
@@ -272,6 +278,7 @@ static bool has_uid(const struct memory_box *box, const char *uid)
 }
 
 static enum store_result prepare_locked(const struct place *place, struct memory_delivery *delivery,
+					const struct delivery_request *requests,
 					struct error *error)
 {
 	struct memory_box *box = box_of(place->account);
@@ -282,6 +289,9 @@ static enum store_result prepare_locked(const struct place *place, struct memory
 		return STORE_CHANGED;
 	if (box->in_delivery)
 		return STORE_AGAIN;
+	if (store_quota_check(place, summary_of(box), requests, delivery->base.count, error) !=
+	    STORE_OK)
+		return STORE_FULL;
 	for (size_t i = 0; i < delivery->base.count; i++)
 		if (has_uid(box, delivery->base.uids[i]))
 			return STORE_EXISTS;
@@ -303,7 +313,7 @@ static enum store_result memory_prepare(const struct store_root *root, const str
 	if (delivery == NULL)
 		return no_memory(error);
 	pthread_mutex_lock(&boxes_mutex);
-	enum store_result result = prepare_locked(place, delivery, error);
+	enum store_result result = prepare_locked(place, delivery, requests, error);
 	pthread_mutex_unlock(&boxes_mutex);
 	if (result != STORE_OK) {
 		delivery_free(delivery, true);

@@ -249,6 +249,79 @@ static void a_retired_place_is_refused(struct scene *scene)
 	maildrop_close(maildrop);
 }
 
+/* ---- quotas, held locks ---- */
+
+/* Messages of 12 octets with CRLF. */
+static const struct {
+	const char *name;
+	uint64_t octets_max;
+	uint32_t messages_max;
+	uint32_t there; /* messages before the one that is tried */
+	enum store_result result;
+	enum error_code code;
+} quotas[] = {
+	{"none", 0, 0, 3, STORE_OK, ERROR_NONE},
+	{"messages below", 0, 4, 2, STORE_OK, ERROR_NONE},
+	{"messages at", 0, 3, 2, STORE_OK, ERROR_NONE},
+	{"messages above", 0, 2, 2, STORE_FULL, ERROR_QUOTA},
+	{"octets below", 37, 0, 2, STORE_OK, ERROR_NONE},
+	{"octets at", 36, 0, 2, STORE_OK, ERROR_NONE},
+	{"octets above", 35, 0, 2, STORE_FULL, ERROR_QUOTA},
+	{"one message is all", 12, 0, 0, STORE_OK, ERROR_NONE},
+	{"one message is too much", 11, 0, 0, STORE_FULL, ERROR_TOO_LARGE},
+};
+
+static void a_quota_is_kept(struct scene *scene)
+{
+	struct draft *draft = scene_draft(scene, BYTES("Subject: x\n"));
+	struct delivery_request request = {.draft = draft};
+	for (size_t i = 0; i < sizeof quotas / sizeof *quotas; i++) {
+		struct error error = {0};
+		struct delivery *delivery;
+		test_row(quotas[i].name);
+		scene->place.account += 1000;
+		snprintf(scene->place.path, sizeof scene->place.path, "example.org/%zu", i);
+		scene->place.messages_max = 0;
+		scene->place.octets_max = 0;
+		for (uint32_t k = 0; k < quotas[i].there; k++)
+			scene_deliver(scene, BYTES("Subject: x\n"));
+		scene->place.messages_max = quotas[i].messages_max;
+		scene->place.octets_max = quotas[i].octets_max;
+		test_check(delivery_prepare(&scene->root, &scene->place, &request, 1, &delivery,
+					    &error) == quotas[i].result);
+		test_check(error.code == quotas[i].code);
+		if (quotas[i].result == STORE_OK)
+			test_check(delivery_finish(delivery, true, &error) == STORE_OK);
+	}
+	draft_free(draft);
+}
+
+/* One change may span several calls: they find the lock taken, nobody else gets it. */
+static void a_held_lock_is_kept(struct scene *scene)
+{
+	struct error error = {0};
+	struct store_hold hold;
+	struct store_root holding = scene->root;
+	struct scene inside = *scene;
+	if (scene->place.kind == STORE_MEMORY)
+		return; /* it has no lock file */
+	assert_int_equal(store_hold(&scene->root, &scene->place, &hold, &error), STORE_OK);
+	holding.held = &hold;
+	inside.root = holding;
+	for (int i = 0; i < 2; i++) {
+		scene_deliver(&inside, BYTES("a\n"));
+		maildrop_close(scene_open(&inside));
+		assert_int_equal(
+			scene_try_deliver(scene, BYTES("b\n"), (struct bytes){0}, "", true),
+			STORE_AGAIN);
+	}
+	store_unhold(&hold);
+	scene_deliver(scene, BYTES("c\n"));
+	struct maildrop *maildrop = scene_open(scene);
+	assert_int_equal(maildrop_summary(maildrop).messages, 3);
+	maildrop_close(maildrop);
+}
+
 #define EACH_KIND(name)                                                                            \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
@@ -267,6 +340,8 @@ EACH_KIND(a_unique_id_is_never_given_twice)
 EACH_KIND(remove_every_subset)
 EACH_KIND(closing_deletes_nothing)
 EACH_KIND(a_retired_place_is_refused)
+EACH_KIND(a_quota_is_kept)
+EACH_KIND(a_held_lock_is_kept)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_deliver_shapes),
@@ -280,6 +355,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_remove_every_subset),
 	cmocka_unit_test(test_closing_deletes_nothing),
 	cmocka_unit_test(test_a_retired_place_is_refused),
+	cmocka_unit_test(test_a_quota_is_kept),
+	cmocka_unit_test(test_a_held_lock_is_kept),
 };
 
 TEST_MAIN(tests)
