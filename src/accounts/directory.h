@@ -8,8 +8,13 @@
  *
  * An account is a login with a maildrop; an alias is another address of it. Names are
  * `user@domain`, compared and kept in lower case; a bare `user` means the default domain, that of
- * the first account. The local domains are those of the accounts and aliases. `postmaster` of any
- * local domain is the first account until an alias says otherwise.
+ * the first account until another is set. The local domains are those of the accounts and aliases
+ * and the aliases of domains. `postmaster` of any local domain is the first account until an alias
+ * says otherwise.
+ *
+ * Credentials are rows (account, kind, verifier). The one secret that is kept as it is, because
+ * APOP cannot do with less, lies in a database file of its own beside this one (apop.db), which is
+ * made when the first account consents.
  *
  * All functions block. A directory is used by one thread at a time, except directory_find and
  * directory_verifier, which may be called from several when each has opened its own.
@@ -33,6 +38,9 @@ struct account {
 	uint32_t mail_root;
 	char path[MAILDROP_PATH_MAX + 1]; /* below the mail root */
 	bool disabled;
+	bool apop;               /* consents to APOP: its secret is kept */
+	uint32_t quota_messages; /* 0: none */
+	uint64_t quota_octets;   /* of RFC 1939 section 11; 0: none */
 	int64_t created_unix_seconds;
 };
 
@@ -57,18 +65,31 @@ void directory_close(struct directory *directory); /* NULL is allowed */
 
 /* ---- looking up ---- */
 
-/* The account a login or an address means: by name, then by alias, then postmaster; a bare name has
- * the default domain. Disabled accounts are found too. ERROR_NONE, ERROR_NO_USER, or TEMPORARY, IO.
- */
+/* The account a login means, or a command: by name, then by alias, then both with the domain that
+ * the given one is an alias of, then postmaster; a bare name has the default domain. Disabled
+ * accounts are found too. ERROR_NONE, ERROR_NO_USER, or TEMPORARY, IO. */
 enum error_code directory_find(struct directory *directory, struct bytes name,
 			       struct account *account_out, struct error *error);
+
+/* The account an address means, for mail: as directory_find(); then the same for `user+tag` without
+ * what begins at the first '+'; then the catch-all alias (`@domain`) of the domain, or of the one
+ * it is an alias of. A login never means an account by these last two, or whoever mistypes a name
+ * would try passwords of another's account. */
+enum error_code directory_resolve(struct directory *directory, struct bytes address,
+				  struct account *account_out, struct error *error);
 
 /* The verifier of the account's main password, an argon2id PHC string; ERROR_NO_USER when it has
  * none. */
 enum error_code directory_verifier(struct directory *directory, uint64_t account,
 				   char verifier_out[VERIFIER_MAX + 1], struct error *error);
 
-/* Is there any account or alias in this domain (lower case)? *local_out answers. */
+/* The secret that the account shares with its owner for APOP (RFC 1939 section 7), a C string;
+ * ERROR_NO_USER when it has not consented or has no secret that goes with its password. The caller
+ * wipes it. */
+enum error_code directory_apop_secret(struct directory *directory, uint64_t account,
+				      char secret_out[PASSWORD_MAX + 1], struct error *error);
+
+/* Is there any account, alias or alias of a domain for this domain (lower case)? */
 enum error_code directory_is_local(struct directory *directory, struct bytes domain,
 				   bool *local_out, struct error *error);
 
@@ -87,20 +108,62 @@ enum error_code directory_next_alias(struct directory *directory, uint64_t accou
 				     const char *after, char alias_out[ACCOUNT_NAME_MAX + 1],
 				     struct error *error);
 
+/* Aliases of domains in alphabetical order, the first behind `after`; ERROR_NO_USER behind the
+ * last.
+ */
+enum error_code directory_next_domain_alias(struct directory *directory, const char *after,
+					    char alias_out[DOMAIN_MAX + 1],
+					    char domain_out[DOMAIN_MAX + 1], struct error *error);
+
 /* ---- changing ---- */
 
-/* Adds an account; name, store, mail_root and path are read, the rest is filled in. ERROR_DATA when
- * the name or the path is taken (by an account or an alias). */
+/* Adds an account; name, store, mail_root, path, disabled and the quotas are read, the rest is
+ * filled in. ERROR_DATA when the name or the path is taken (by an account or an alias). */
 enum error_code directory_add(struct directory *directory, struct account *account,
 			      const char *verifier, struct error *error);
+
+/* Writes `disabled` and the quotas. */
+enum error_code directory_set(struct directory *directory, const struct account *account,
+			      struct error *error);
+
+/* The maildrop is elsewhere from now on: writes store, mail_root and path and raises the
+ * generation, which is filled in. ERROR_TEMPORARY when the generation has changed meanwhile,
+ * ERROR_DATA when the path is another account's. */
+enum error_code directory_move(struct directory *directory, struct account *account,
+			       struct error *error);
+
+/* `alias` is a name, or `@domain` for the catch-all of a domain. */
 enum error_code directory_add_alias(struct directory *directory, uint64_t account,
 				    const char *alias, struct error *error);
+/* ERROR_NO_USER when the account has no such alias. */
+enum error_code directory_remove_alias(struct directory *directory, uint64_t account,
+				       const char *alias, struct error *error);
+
+/* Addresses at `alias` mean those at `domain`, unless an account or alias has just that name.
+ * ERROR_DATA when `domain` is not local or is an alias itself, or `alias` is one already. */
+enum error_code directory_add_domain_alias(struct directory *directory, const char *alias,
+					   const char *domain, struct error *error);
+enum error_code directory_remove_domain_alias(struct directory *directory, const char *alias,
+					      struct error *error);
+
+/* ERROR_DATA when the domain is not local. */
+enum error_code directory_set_default_domain(struct directory *directory, const char *domain,
+					     struct error *error);
+
+/* A new password: with the secret (NULL: none is known) for APOP, if the account consents to it. */
 enum error_code directory_set_verifier(struct directory *directory, uint64_t account,
 				       const char *verifier, struct error *error);
+
+/* Consents to APOP with this secret, which is the password of the account's verifier; or, with
+ * NULL, withdraws and wipes the secret. */
+enum error_code directory_set_apop(struct directory *directory, uint64_t account,
+				   const char *secret, struct error *error);
+
 enum error_code directory_remove(struct directory *directory, uint64_t account,
 				 struct error *error);
 
-/* Everything between begin and commit happens or nothing does (import). */
+/* Everything between begin and commit happens or nothing does (import). Not for functions that take
+ * a secret. */
 enum error_code directory_begin(struct directory *directory, struct error *error);
 enum error_code directory_commit(struct directory *directory, bool keep, struct error *error);
 
