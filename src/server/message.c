@@ -65,6 +65,24 @@ static bool check_drain(const union message *message)
 	return is_flag(message->drain.at_once);
 }
 
+static bool check_broker(const union message *message)
+{
+	return message->broker.mail_roots < 1U << MAIL_ROOTS_MAX;
+}
+
+static bool check_borrow(const union message *message)
+{
+	const struct message_borrow *it = &message->borrow;
+	return (it->action == BORROW_OPEN || it->action == BORROW_UNLINK) &&
+	       it->mail_root < MAIL_ROOTS_MAX && ENDED(it->name);
+}
+
+static bool check_borrowed(const union message *message)
+{
+	const struct message_borrowed *it = &message->borrowed;
+	return it->result <= 0 && is_flag(it->opened) && (it->opened == 0 || it->result == 0);
+}
+
 static bool check_login(const union message *message)
 {
 	const struct message_login *it = &message->login;
@@ -135,6 +153,9 @@ static const struct message_row {
 	[MESSAGE_TICKETS] = {sizeof(struct message_tickets), check_nothing},
 	[MESSAGE_PEER] = {sizeof(struct message_peer), check_nothing},
 	[MESSAGE_DRAIN] = {sizeof(struct message_drain), check_drain},
+	[MESSAGE_BROKER] = {sizeof(struct message_broker), check_broker},
+	[MESSAGE_BORROW] = {sizeof(struct message_borrow), check_borrow},
+	[MESSAGE_BORROWED] = {sizeof(struct message_borrowed), check_borrowed},
 	[MESSAGE_READY] = {sizeof(struct message_ready), check_nothing},
 	[MESSAGE_LOGIN] = {sizeof(struct message_login), check_login},
 	[MESSAGE_RESOLVE] = {sizeof(struct message_resolve), check_resolve},
@@ -188,7 +209,10 @@ size_t message_descriptors(const union message *message)
 			       : WORKER_FOLDERS + message->configure.mail_roots;
 	case MESSAGE_LISTENER:
 	case MESSAGE_PEER:
+	case MESSAGE_BROKER:
 		return 1;
+	case MESSAGE_BORROWED:
+		return message->borrowed.opened;
 	default:
 		return 0;
 	}

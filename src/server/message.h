@@ -61,6 +61,11 @@ enum message_type {
 	MESSAGE_STATUS_PROCESS, /* auth -> command: one for each worker, with its counters */
 	MESSAGE_STATUS_SESSION, /* auth -> command: one for each session */
 	MESSAGE_STATUS_END,
+
+	/* files of system users (server/broker.h); numbers are kept, so what is new stands here */
+	MESSAGE_BROKER,	  /* supervisor -> worker: the socket for the next two */
+	MESSAGE_BORROW,	  /* worker -> supervisor: open or remove one -> BORROWED */
+	MESSAGE_BORROWED, /* with the open file, if there is one */
 	MESSAGE_TYPES
 };
 
@@ -132,6 +137,28 @@ struct message_drain {
 	struct message_header header;
 	uint32_t at_once; /* 1 (SIGTERM): idle sessions are told and closed, answers may finish;
 			     0 (SIGHUP): sessions go on to their end */
+};
+
+/* The mail roots whose files the broker opens, as bits by number. */
+struct message_broker {
+	struct message_header header;
+	uint32_t mail_roots;
+};
+
+enum borrow_action { BORROW_OPEN = 1, BORROW_UNLINK };
+
+struct message_borrow {
+	struct message_header header;
+	uint32_t action;
+	uint32_t mail_root;
+	uint32_t flags; /* OPEN: enum file_flags */
+	char name[MAILDROP_PATH_MAX + 1];
+};
+
+struct message_borrowed {
+	struct message_header header;
+	int32_t result;	 /* 0 or a negative errno */
+	uint32_t opened; /* 1: a descriptor travels beside it */
 };
 
 struct message_ready {
@@ -256,6 +283,9 @@ union message {
 	struct message_tickets tickets;
 	struct message_peer peer;
 	struct message_drain drain;
+	struct message_broker broker;
+	struct message_borrow borrow;
+	struct message_borrowed borrowed;
 	struct message_ready ready;
 	struct message_login login;
 	struct message_logged_in logged_in;

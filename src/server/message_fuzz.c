@@ -74,6 +74,9 @@ static void read_fields(const union message *message)
 		read_string(message->session.peer);
 		read_string(message->session.name);
 		break;
+	case MESSAGE_BORROW:
+		read_string(message->borrow.name);
+		break;
 	case MESSAGE_STATUS_SESSION:
 		read_string(message->status_session.peer);
 		read_string(message->status_session.name);

@@ -58,6 +58,9 @@ static void make_valid(union message *it, enum message_type type)
 	case MESSAGE_PROBED:
 		it->probed.outcome = CONTEST_ALIVE;
 		break;
+	case MESSAGE_BORROW:
+		it->borrow.action = BORROW_OPEN;
+		break;
 	case MESSAGE_STATUS_PROCESS:
 		it->status_process.role = PROCESS_AUTH;
 		break;
@@ -170,6 +173,17 @@ static const struct field_row {
 	{"unknown user", MESSAGE_RESOLVED, FIELD(resolved.outcome), ERROR_NO_USER, true},
 	{"in use", MESSAGE_RESOLVED, FIELD(resolved.outcome), ERROR_IN_USE, false},
 	{"its store kind", MESSAGE_RESOLVED, FIELD(resolved.place.kind), 0, false},
+	{"roots of the broker at", MESSAGE_BROKER, FIELD(broker.mail_roots),
+	 (1U << MAIL_ROOTS_MAX) - 1, true},
+	{"roots of the broker above", MESSAGE_BROKER, FIELD(broker.mail_roots),
+	 1U << MAIL_ROOTS_MAX, false},
+	{"borrow nothing", MESSAGE_BORROW, FIELD(borrow.action), 0, false},
+	{"borrow unlink", MESSAGE_BORROW, FIELD(borrow.action), BORROW_UNLINK, true},
+	{"borrow what", MESSAGE_BORROW, FIELD(borrow.action), BORROW_UNLINK + 1, false},
+	{"borrow from", MESSAGE_BORROW, FIELD(borrow.mail_root), MAIL_ROOTS_MAX, false},
+	{"borrow without end", MESSAGE_BORROW, FIELD(borrow.name), ANY, false},
+	{"borrowed for good", MESSAGE_BORROWED, FIELD(borrowed.result), 1, false},
+	{"borrowed not a flag", MESSAGE_BORROWED, FIELD(borrowed.opened), 2, false},
 	{"its path", MESSAGE_RESOLVED, FIELD(resolved.place.path), ANY, false},
 	{"its account", MESSAGE_RESOLVED, FIELD(resolved.account), ANY, false},
 	{"no change", MESSAGE_SESSION, FIELD(session.change), 0, false},
