@@ -1,6 +1,6 @@
 """jail: a root of its own for a peer's processes, that ends with whoever made it.
 
-Jail(root) makes mount and pid namespaces in which `root` is the root directory, with a few devices and
+Jail(root) makes mount, pid and host name namespaces in which `root` is the root directory, with a few devices and
 /proc, and gives ways to run programs in it. When the jail is closed, or the process that made it
 ends in whatever way, the kernel kills everything inside and the mounts are gone. The network is that
 of the caller.
@@ -12,6 +12,7 @@ mounts, says "ready", adopts whatever daemons leave behind, and lives until its 
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ class Jail:
         """binds: (what, where in the root, whether it can be written)."""
         words = [f"{what}:{where}:{'rw' if writable else 'ro'}" for what, where, writable in binds]
         self.keeper = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private",
+            ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private",
              sys.executable, os.path.abspath(__file__), root, *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True)
         line = self.keeper.stdout.readline().split()
@@ -35,7 +36,7 @@ class Jail:
         self.started = []
 
     def _command(self, command, user):
-        enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--root", "--wd"]
+        enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--root", "--wd"]
         if user is not None:
             enter += [f"--setuid={user[0]}", f"--setgid={user[1]}"]
         return enter + list(command)
@@ -100,6 +101,8 @@ def main():
     for name in DEVICES:
         bind(f"/dev/{name}", f"{root}/dev/{name}", True)
     mount("proc", f"{root}/proc", "proc")
+    with open(f"{root}/etc/hostname", encoding="utf-8") as name:
+        socket.sethostname(name.read().strip())
     os.chdir(root)
     os.chroot(".")
     # Children that nobody waits for vanish at once.

@@ -50,8 +50,8 @@ def locked():
 
 def apt_get(*words, folder=None):
     """What apt-get printed."""
-    for folder in (f"{APT}/lists/partial", f"{CACHE}/partial"):
-        os.makedirs(folder, exist_ok=True)
+    for state in (f"{APT}/lists/partial", f"{CACHE}/partial"):
+        os.makedirs(state, exist_ok=True)
     status = f"{APT}/status"
     with open(status, "w", encoding="utf-8"):
         pass

@@ -14,12 +14,8 @@ class Syslog:
         self.copy = open(copy, "a", encoding="utf-8", buffering=1)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        # The names of unix sockets are short; the folder's descriptor stands for its path.
-        folder = os.open(os.path.dirname(path), os.O_PATH)
-        try:
-            self.socket.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-        finally:
-            os.close(folder)
+        self.socket.bind(path)
+        self.path = path
         os.chmod(path, 0o666)
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -60,7 +56,7 @@ class Syslog:
 
     def close(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
-            last.connect(self.socket.getsockname())
+            last.connect(self.path)
             last.send(b"end")
         self.thread.join()
         self.socket.close()

@@ -1,0 +1,66 @@
+"""mta: an SMTP server of somebody else, and where it puts the mail for its domain."""
+
+import os
+import smtplib
+
+from .debian import MAIL_GROUP
+from .peer import Peer, free_ports
+
+
+class Mta(Peer):
+    """Takes mail for `domain` on smtp_port and hands it over, as one of these says:
+
+    lmtp="127.0.0.1:PORT" or "unix:PATH"   by LMTP, to the address that was given
+    spool=FOLDER                           its own local delivery, into FOLDER/USER; as /var/mail
+    spool=FOLDER, procmail=True            procmail, called for each message, into FOLDER/USER
+
+    Users are the accounts. For local delivery and procmail they own their files; FOLDER is made ready
+    as Debian's /var/mail is (root:mail, 2775). None of both: FOLDER is in the instance.
+    """
+
+    def __init__(self, *words, lmtp=None, spool=None, procmail=False, **others):
+        super().__init__(*words, **others)
+        self.lmtp, self.procmail = lmtp, procmail
+        self.spool = os.path.abspath(spool) if spool else os.path.join(self.root, "var/mail")
+        self.smtp_port, = free_ports(1)
+
+    def ports(self):
+        return [self.smtp_port]
+
+    # Where the folder of a unix socket is seen from inside.
+    socket_folder = "/srv/lmtp"
+
+    def _binds(self):
+        binds = super()._binds()
+        if self.lmtp and self.lmtp.startswith("unix:"):
+            folder = os.path.dirname(os.path.abspath(self.lmtp.removeprefix("unix:")))
+            os.makedirs(self.root + self.socket_folder, exist_ok=True)
+            binds.append((folder, self.socket_folder, True))
+        if not self.spool.startswith(self.root):
+            os.chown(self.spool, 0, MAIL_GROUP)
+            os.chmod(self.spool, 0o2775)
+            binds.append((self.spool, "/var/mail", True))
+        return binds
+
+    def lmtp_socket(self):
+        """The path of the unix socket as the MTA sees it."""
+        return f"{self.socket_folder}/{os.path.basename(self.lmtp)}"
+
+    def connect(self, seconds=120):
+        return smtplib.SMTP("127.0.0.1", self.smtp_port, "client.example.net", timeout=seconds)
+
+    def send(self, octets, *recipients, sender="sender@example.net"):
+        """A message with line ends LF to users or addresses; returns when it is in the queue."""
+        with self.connect() as smtp:
+            smtp.sendmail(sender, [self.address(name) for name in recipients],
+                          octets.replace(b"\n", b"\r\n"))
+
+    def address(self, name):
+        return name if "@" in name else f"{name}@{self.domain}"
+
+    # Of the log, one for each recipient that has got the message.
+    delivered = None
+
+    def wait_delivered(self, count=1, since=0, seconds=120):
+        """Until that many deliveries to recipients are done, since log.mark()."""
+        return self.log.wait_for(self.delivered, count, since, seconds)
