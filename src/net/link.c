@@ -84,10 +84,10 @@ static enum link_result plain_failure(struct link *link, enum link_result direct
 
 /* ---- TLS ---- */
 
-bool link_start_tls(struct link *link, struct tls *tls)
+bool link_start_tls(struct link *link, struct tls *tls, const char *alpn)
 {
 	assert(!link->ssl);
-	SSL *ssl = SSL_new(tls_context(tls));
+	SSL *ssl = tls_new_ssl(tls, alpn);
 	if (!ssl || SSL_set_fd(ssl, link->descriptor) != 1) {
 		SSL_free(ssl);
 		link->problem = tls_reason();
@@ -212,6 +212,17 @@ enum link_result link_read(struct link *link, char *out, size_t size, size_t *le
 	before_tls();
 	int result = SSL_read_ex(link->ssl, out, size, length_out);
 	return result == 1 ? LINK_OK : tls_failure(link, result);
+}
+
+bool link_has_plain_input(const struct link *link)
+{
+	char octet;
+	ssize_t got;
+	assert(!link->ssl);
+	do
+		got = recv(link->descriptor, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	return got > 0;
 }
 
 bool link_pending(const struct link *link)

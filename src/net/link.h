@@ -34,13 +34,18 @@ void link_free(struct link *link); /* closes the socket at once; NULL is allowed
 int link_descriptor(const struct link *link);
 
 /* Begins TLS as a server; then link_handshake() until OK. Octets read as plain text before must
- * have been used or be refused by the caller (STLS injection). */
-bool link_start_tls(struct link *link, struct tls *tls);
+ * have been used or be refused by the caller (STLS injection). `alpn` is the one protocol name
+ * spoken (RFC 7301), "pop3", and lives as long as the link: none offered is fine, another one is a
+ * fatal alert, so that nobody leads a browser's connection here (ALPACA). */
+bool link_start_tls(struct link *link, struct tls *tls, const char *alpn);
 enum link_result link_handshake(struct link *link);
 bool link_is_tls(const struct link *link);
 
 /* Reads at least one octet with OK. */
 enum link_result link_read(struct link *link, char *out, size_t size, size_t *length_out);
+
+/* Of a plain link: octets wait in the socket that nobody has read. */
+bool link_has_plain_input(const struct link *link);
 
 /* Octets are ready without waiting for the socket (TLS has decrypted more than was asked for). */
 bool link_pending(const struct link *link);

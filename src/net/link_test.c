@@ -50,9 +50,9 @@ static void set_up(struct session *session, const struct client_options *options
 	set_nonblocking(session->descriptor);
 	if (!options)
 		return;
-	session->tls = make_tls("pop3");
+	session->tls = make_tls();
 	session->client = client_new(session->descriptor, options);
-	assert_true(link_start_tls(session->link, session->tls));
+	assert_true(link_start_tls(session->link, session->tls, "pop3"));
 	assert_int_equal(shake_hands(session->link, session->client), LINK_OK);
 }
 
@@ -326,8 +326,8 @@ static void test_handshakes_that_fail(void **state)
 		struct session session;
 		test_row(rows[i].name);
 		set_up(&session, NULL);
-		struct tls *tls = make_tls("pop3");
-		test_check(link_start_tls(session.link, tls));
+		struct tls *tls = make_tls();
+		test_check(link_start_tls(session.link, tls, "pop3"));
 		test_check(link_handshake(session.link) == LINK_WANT_READ);
 		test_check(write(session.descriptor, rows[i].octets.data, rows[i].octets.length) ==
 			   (ssize_t)rows[i].octets.length);
@@ -360,11 +360,7 @@ static void test_channel_binding(void **state)
 		size_t octets;
 		enum link_binding kind;
 	} rows[] = {
-		{"exporter",
-		 "TLSv1.3 ",
-		 {.version = TLS1_3_VERSION},
-		 32,
-		 LINK_BINDING_EXPORTER},
+		{"exporter", "TLSv1.3 ", {.version = TLS1_3_VERSION}, 32, LINK_BINDING_EXPORTER},
 		{"unique", "TLSv1.2 ", {.version = TLS1_2_VERSION}, 12, LINK_BINDING_UNIQUE},
 		{"unique, forgeable",
 		 "TLSv1.2 ",

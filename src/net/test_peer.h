@@ -40,15 +40,14 @@ static inline void set_nonblocking(int descriptor)
 	assert_int_equal(fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK), 0);
 }
 
-static inline struct tls *make_tls(const char *alpn)
+static inline struct tls *make_tls(void)
 {
 	struct buffer certificate, key;
 	struct tls *tls = NULL;
 	assert_int_equal(tls_make_self_signed("mail.example.org", &certificate, &key, NULL),
 			 ERROR_NONE);
-	assert_int_equal(
-		tls_server_new(buffer_bytes(&certificate), buffer_bytes(&key), alpn, &tls, NULL),
-		ERROR_NONE);
+	assert_int_equal(tls_server_new(buffer_bytes(&certificate), buffer_bytes(&key), &tls, NULL),
+			 ERROR_NONE);
 	buffer_free(&certificate);
 	buffer_wipe(&key);
 	buffer_free(&key);

@@ -8,7 +8,6 @@
  */
 #include "net/tls.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -22,13 +21,11 @@
 
 #include "net/tls_private.h"
 
-#define KEY_NAME_OCTETS  16
-#define HMAC_OCTETS      32
-#define ALPN_NAME_OCTETS 32
+#define KEY_NAME_OCTETS 16
+#define HMAC_OCTETS     32
 
 struct tls {
 	SSL_CTX *context;
-	char alpn[ALPN_NAME_OCTETS];
 	uint8_t current[TLS_TICKET_KEY_OCTETS], previous[TLS_TICKET_KEY_OCTETS];
 };
 
@@ -66,7 +63,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 		       const unsigned char *in, unsigned in_length, void *context)
 {
 	(void)context;
-	struct bytes spoken = bytes_of(tls_of(ssl)->alpn);
+	struct bytes spoken = bytes_of(SSL_get_app_data(ssl));
 	for (unsigned at = 0; at < in_length; at += 1 + in[at]) {
 		if (in[at] > in_length - at - 1)
 			break;
@@ -204,9 +201,8 @@ static bool set_rules(struct tls *tls)
 	       RAND_bytes(tls->previous, sizeof(tls->previous)) == 1;
 }
 
-static struct tls *new_tls(const char *alpn)
+static struct tls *new_tls(void)
 {
-	assert(strlen(alpn) < ALPN_NAME_OCTETS);
 	pthread_once(&tls_index_once, make_index);
 	struct tls *tls = OPENSSL_zalloc(sizeof(*tls));
 	SSL_CTX *context = tls ? SSL_CTX_new(TLS_server_method()) : NULL;
@@ -216,7 +212,6 @@ static struct tls *new_tls(const char *alpn)
 		return NULL;
 	}
 	tls->context = context; /* from here on the context owns tls */
-	bytes_to_string(bytes_of(alpn), tls->alpn, sizeof(tls->alpn));
 	if (!set_rules(tls)) {
 		tls_free(tls);
 		return NULL;
@@ -224,13 +219,13 @@ static struct tls *new_tls(const char *alpn)
 	return tls;
 }
 
-enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem, const char *alpn,
+enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem,
 			       struct tls **tls_out, struct error *error)
 {
 	*tls_out = NULL;
 	if (certificate_pem.length > INT32_MAX || key_pem.length > INT32_MAX)
 		return error_set(error, ERROR_CONFIG, "TLS certificate or key: too large");
-	struct tls *tls = new_tls(alpn);
+	struct tls *tls = new_tls();
 	if (!tls)
 		return error_set(error, ERROR_TEMPORARY, "setting up TLS: %s", tls_reason());
 	enum error_code code = use_pair(tls->context, certificate_pem, key_pem, error);
@@ -248,7 +243,11 @@ void tls_free(struct tls *tls)
 		SSL_CTX_free(tls->context);
 }
 
-SSL_CTX *tls_context(struct tls *tls)
+SSL *tls_new_ssl(struct tls *tls, const char *alpn)
 {
-	return tls->context;
+	SSL *ssl = SSL_new(tls->context);
+
+	if (ssl)
+		SSL_set_app_data(ssl, (void *)(uintptr_t)alpn);
+	return ssl;
 }

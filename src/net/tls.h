@@ -1,7 +1,6 @@
 /*
- * tls: what a TLS server shows and accepts: certificate and key, TLS 1.2 or later, ALPN ("pop3":
- * RFC 7301; another name offered is a fatal alert, none offered is fine: ALPACA), session tickets
- * under keys that all workers share.
+ * tls: what a TLS server shows and accepts: certificate and key, TLS 1.2 or later, session tickets
+ * under keys that all workers share. ALPN is the link's affair: one certificate serves POP3 and SMTP.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -16,8 +15,8 @@ struct tls;
 #define TLS_TICKET_KEY_OCTETS 80 /* name 16, HMAC 32, AES 32 */
 
 /* From PEM text: the certificate with its chain, and its key. ERROR_CONFIG when they are unusable
- * or do not belong together. `alpn` is the one protocol name spoken, "pop3". */
-enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem, const char *alpn,
+ * or do not belong together. */
+enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem,
 			       struct tls **tls_out, struct error *error);
 void tls_free(struct tls *tls); /* links in use keep what they need */
 

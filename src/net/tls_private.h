@@ -8,7 +8,8 @@
 
 #include "net/tls.h"
 
-SSL_CTX *tls_context(struct tls *tls); /* stays the tls's */
+/* For link_start_tls(); NULL when memory has run out. */
+SSL *tls_new_ssl(struct tls *tls, const char *alpn);
 
 /* The oldest error OpenSSL has queued for this thread, as words that live forever. */
 const char *tls_reason(void);

@@ -23,7 +23,7 @@ static struct session begin(struct tls *tls, const struct client_options *option
 	tcp_pair("127.0.0.1:0", &server, &client);
 	struct session session = {link_new(server), client_new(client, options)};
 	assert_non_null(session.link);
-	assert_true(link_start_tls(session.link, tls));
+	assert_true(link_start_tls(session.link, tls, "pop3"));
 	return session;
 }
 
@@ -58,7 +58,7 @@ static void test_versions_and_alpn(void **state)
 		{"other case", {.alpn = "\x04POP3"}, LINK_BROKEN, ""},
 	};
 	(void)state;
-	struct tls *tls = make_tls("pop3");
+	struct tls *tls = make_tls();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const unsigned char *alpn = NULL;
 		unsigned length = 0;
@@ -116,7 +116,7 @@ static void test_tickets_travel_between_processes(void **state)
 		SSL_SESSION *ticket = NULL;
 		size_t row = i / 2;
 		test_row(rows[row].name);
-		struct tls *first = make_tls("pop3"), *second = make_tls("pop3");
+		struct tls *first = make_tls(), *second = make_tls();
 		tls_set_ticket_keys(first, a, b);
 		if (rows[row].current)
 			tls_set_ticket_keys(second, rows[row].current, rows[row].previous);
@@ -133,7 +133,7 @@ static void test_links_outlive_their_tls(void **state)
 {
 	(void)state;
 	struct client_options options = {.alpn = POP3};
-	struct tls *tls = make_tls("pop3");
+	struct tls *tls = make_tls();
 	struct session session = begin(tls, &options);
 	tls_free(tls);
 	assert_int_equal(shake_hands(session.link, session.client), LINK_OK);
@@ -237,7 +237,7 @@ static void test_which_pairs_are_usable(void **state)
 		struct error error = {0};
 		struct tls *tls;
 		test_row(rows[i].name);
-		test_check(tls_server_new(rows[i].certificate, rows[i].key, "pop3", &tls, &error) ==
+		test_check(tls_server_new(rows[i].certificate, rows[i].key, &tls, &error) ==
 			   rows[i].code);
 		test_check((tls != NULL) == (rows[i].code == ERROR_NONE));
 		test_check((error.text[0] != '\0') == (rows[i].code != ERROR_NONE));

@@ -55,9 +55,8 @@ static enum error_code make_pair(const struct instance *instance, const char *ho
 static enum error_code check_pair(const struct certificate *certificate, struct error *error)
 {
 	struct tls *tls = NULL;
-	enum error_code code =
-		tls_server_new(buffer_bytes(&certificate->certificate_pem),
-			       buffer_bytes(&certificate->key_pem), "pop3", &tls, error);
+	enum error_code code = tls_server_new(buffer_bytes(&certificate->certificate_pem),
+					      buffer_bytes(&certificate->key_pem), &tls, error);
 
 	tls_free(tls);
 	return code;

@@ -126,7 +126,7 @@ struct conn *conn_new(struct worker *worker, const struct conn_service *service,
 	buffer_init(&conn->held, WORKER_INPUT_OCTETS);
 	buffer_init(&conn->unsent, OUTPUT_OCTETS_MAX);
 	touch(conn);
-	if ((tls && !link_start_tls(conn->link, worker->tls)) ||
+	if ((tls && !link_start_tls(conn->link, worker->tls, service->alpn)) ||
 	    !loop_timer(worker->loop, &conn->timer, conn->deadline_ms - conn->since_ms, on_time_out,
 			conn) ||
 	    !loop_watch(worker->loop, &conn->watch, descriptor, true, false, on_ready, conn) ||
@@ -275,16 +275,57 @@ static void settle(struct conn *conn, enum conn_step step, struct bytes in)
 			 readable || conn->write_wants_read, writable, on_ready, conn);
 }
 
+/* The service wants TLS. Its +OK has not left yet, so a peer that waits for it has sent nothing:
+ * what is here was put behind the command by somebody on the way (RFC 2595 section 4 has the rest
+ * of the session take place inside TLS), or by a client that does not wait. */
+static enum conn_step begin_securing(struct conn *conn, struct bytes in)
+{
+	char word[CONN_WORD_OCTETS], peer[LINK_PEER_OCTETS];
+
+	conn->securing = true;
+	if (in.length == 0 && !link_has_plain_input(conn->link))
+		return STEP_TLS;
+	conn->reason = conn->service->behind;
+	log_event(LOG_LEVEL_WARNING, "injection", "session=%s peer=%s reason=\"%s\"",
+		  conn_word(conn, word), link_peer(conn->link, peer), conn->reason);
+	return STEP_CUT;
+}
+
+static void shake_hands(struct conn *conn);
+
+static void begin_tls(struct conn *conn)
+{
+	buffer_free(&conn->held);
+	conn->handshaking = true;
+	if (link_start_tls(conn->link, conn->worker->tls, conn->service->alpn)) {
+		shake_hands(conn);
+	} else {
+		conn->reason = "out of memory";
+		close_now(conn);
+	}
+}
+
+static enum conn_step step_before(const struct conn *conn)
+{
+	if (conn_waiting(conn))
+		return STEP_WAIT;
+	return conn->securing ? STEP_TLS : STEP_FULL;
+}
+
 static void pump(struct conn *conn, bool readable)
 {
 	struct bytes in = buffer_bytes(&conn->held);
-	enum conn_step step = conn_waiting(conn) ? STEP_WAIT : STEP_FULL;
+	enum conn_step step = step_before(conn);
 
 	assert(conn->worker->output.length == 0);
 	conn->yielding = false;
 	for (int turns = 0; flush(conn) && step != STEP_WAIT; turns++) {
 		if (step == STEP_CLOSE) {
 			close_politely(conn);
+			return;
+		}
+		if (step == STEP_TLS) {
+			begin_tls(conn);
 			return;
 		}
 		if (step == STEP_IDLE && in.length == 0) {
@@ -300,6 +341,8 @@ static void pump(struct conn *conn, bool readable)
 			break;
 		}
 		step = serve(conn, &in);
+		if (step == STEP_TLS)
+			step = begin_securing(conn, in);
 		if (step == STEP_CUT)
 			break;
 	}
@@ -318,6 +361,13 @@ static void start(struct conn *conn)
 	pump(conn, link_pending(conn->link));
 }
 
+static void go_on_secured(struct conn *conn)
+{
+	conn->securing = false;
+	conn->service->secured(conn);
+	pump(conn, link_pending(conn->link));
+}
+
 static void shake_hands(struct conn *conn)
 {
 	enum link_result result = link_handshake(conn->link);
@@ -328,7 +378,10 @@ static void shake_hands(struct conn *conn)
 				 conn);
 	} else if (result == LINK_OK) {
 		conn->handshaking = false;
-		start(conn);
+		if (conn->securing)
+			go_on_secured(conn);
+		else
+			start(conn);
 	} else {
 		conn->reason = "TLS handshake failed";
 		close_now(conn);

@@ -13,6 +13,9 @@
  *   - A slow peer costs OUTPUT_OCTETS_MAX octets of memory at most: as long as something is left of
  *     the output, step() is not called.
  *   - What goes on for us (job, question) never counts against the peer's time-out.
+ *   - STEP_TLS: whatever the peer has sent behind its command and before our reply (read already or
+ *     still in the socket) came in plain text, from anybody on the way; the connection is cut, and
+ *     nothing of it reaches the engine. What comes behind the reply is the handshake's.
  *   - A connection lost amid a job ends when the job is done; until then its maildrop stays locked.
  *
  * All functions are for the loop's thread, and those marked (callback) must not be called from
@@ -29,6 +32,7 @@ enum conn_step {
 	STEP_IDLE,  /* the engine has nothing for us: feed it */
 	STEP_WAIT,  /* a job, question or retry is under way; conn_resume() will follow */
 	STEP_FULL,  /* no room: send the output, then call again */
+	STEP_TLS,   /* send the output, then shake hands; secured() will follow */
 	STEP_CLOSE, /* send the output, then close */
 	STEP_CUT    /* close at once; conn->reason says why */
 };
@@ -36,9 +40,12 @@ enum conn_step {
 struct conn_service {
 	size_t size; /* of the service's struct, whose first member is struct conn */
 	bool leaves_slots; /* its connections are not given those kept for LMTP */
+	const char *alpn;   /* the one protocol name for ALPN, see link_start_tls() */
+	const char *behind; /* why a connection is cut that has octets behind its STLS */
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
 	size_t (*feed)(struct conn *conn, struct bytes in);
 	enum conn_step (*step)(struct conn *conn);
+	void (*secured)(struct conn *conn); /* TLS has begun as STEP_TLS asked for */
 	void (*answered)(struct conn *conn, const union message *answer);  /* NULL: none will come */
 	uint64_t (*deadline_ms)(const struct conn *conn, uint64_t now_ms); /* for the peer */
 	void (*end)(struct conn *conn, const char *text); /* time-out, drain: engine says goodbye */
@@ -72,6 +79,7 @@ struct conn {
 	uid_t peer_uid; /* counted in worker->peers when limited */
 	bool limited;
 	bool handshaking;
+	bool securing; /* from STEP_TLS until secured() */
 	bool retrying;
 	bool input_ended;
 	bool broken;  /* the link is of no more use */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/test.h"
+#include "net/test_peer.h"
 #include "server/intake_service.h"
 #include "server/pop3_service.h"
 #include "server/pop3_session.h"
@@ -28,11 +29,12 @@ static struct {
 	struct loop_watch *watch;
 	struct buffer received;
 	size_t read_at_once; /* 0: the peer does not read */
+	SSL *client;         /* the peer's TLS; NULL: it speaks plainly */
 	uint64_t time_out_ms;
 	size_t unsent_max;
 	unsigned jobs_done;
 	int auth; /* our end of the channel to an auth that never says a word */
-	bool closed, cut_amid_job;
+	bool closed, cut_amid_job, speaks_tls;
 	const char *reason;
 } world;
 
@@ -128,6 +130,12 @@ static enum conn_step step(struct conn *conn)
 		return step_job(fake);
 	case 'a':
 		return ask(fake);
+	case 'T': /* the peer's next octet has arrived, and nobody has read it */
+		test_check(write(world.peer, "x", 1) == 1);
+		return STEP_TLS;
+	case 't':
+		(void)conn_put(conn, BYTES("t"));
+		return STEP_TLS;
 	case 'q':
 		return STEP_CLOSE;
 	default:
@@ -135,6 +143,11 @@ static enum conn_step step(struct conn *conn)
 		fake->command = 0;
 		return STEP_MORE;
 	}
+}
+
+static void secured(struct conn *conn)
+{
+	((struct fake *)conn)->command = 's';
 }
 
 static uint64_t deadline_ms(const struct conn *conn, uint64_t now_ms)
@@ -159,9 +172,12 @@ static void close_fake(struct conn *conn)
 
 static const struct conn_service fake_service = {
 	.size = sizeof(struct fake),
+	.alpn = "fake",
+	.behind = "octets behind t",
 	.start = start,
 	.feed = feed,
 	.step = step,
+	.secured = secured,
 	.answered = answered,
 	.deadline_ms = deadline_ms,
 	.end = end,
@@ -170,16 +186,48 @@ static const struct conn_service fake_service = {
 
 /* ---- the peer ---- */
 
+/* In small steps, as often as the socket has something: the handshake, then "yq" to be answered. */
+static ssize_t read_tls(char *room, size_t size)
+{
+	int got = 0;
+
+	if (!SSL_is_init_finished(world.client)) {
+		if (SSL_do_handshake(world.client) != 1) {
+			errno = EAGAIN;
+			return -1;
+		}
+		test_check(SSL_write(world.client, "yq", 2) == 2);
+	}
+	got = SSL_read(world.client, room, (int)size);
+	if (got <= 0 && client_waits(world.client, got))
+		errno = EAGAIN;
+	else if (got <= 0)
+		return 0;
+	return got;
+}
+
+static void begin_client(void)
+{
+	static const struct client_options any;
+	char room[1];
+
+	world.client = client_new(world.peer, &any);
+	test_check(read_tls(room, 1) < 0); /* sends the hello */
+}
+
 static void on_peer(void *context, bool readable, bool writable)
 {
 	static char room[MUCH];
-	ssize_t got = read(world.peer, room, world.read_at_once);
+	ssize_t got = world.client ? read_tls(room, world.read_at_once)
+				   : read(world.peer, room, world.read_at_once);
 
 	(void)context;
 	(void)readable;
 	(void)writable;
 	if (got > 0) {
 		(void)buffer_append(&world.received, (struct bytes){room, (size_t)got});
+		if (bytes_equal(buffer_bytes(&world.received), BYTES("+xt")) && world.speaks_tls)
+			begin_client();
 		return;
 	}
 	if (got < 0 && errno == EAGAIN)
@@ -258,6 +306,9 @@ static const struct row {
 	{"questions without an answer", {"xayawq", 6}, false, 100, "+xNyNW", 0, 1, NULL},
 	{"much", {"bxq", 3}, false, MUCH, "+x", 1, 0, NULL},
 	{"much, read slowly", {"bbwxq", 5}, false, 3000, "+Wx", 2, 1, NULL},
+	{"octets behind the command for TLS", {"xtx", 3}, false, 100, "+", 0, 0, "octets behind t"},
+	{"octets in the socket", {"xT", 2}, false, 100, "+", 0, 0, "octets behind t"},
+	{"a handshake that never comes", {"xt", 2}, false, 100, "+xt", 0, 0, "time-out"},
 	{"a time-out", {"x", 1}, false, 100, "+x!", 0, 0, "time-out"},
 };
 
@@ -299,6 +350,20 @@ static void test_peer_does_not_read(void **state)
 	begin(50, 0, BYTES("bbbbbbbbb"), false);
 	finish("time-out");
 	test_check(world.unsent_max <= OUTPUT_OCTETS_MAX);
+}
+
+static void test_secured(void **state)
+{
+	(void)state;
+	test_row("a handshake");
+	world.speaks_tls = true;
+	begin(10000, 100, BYTES("xt"), false);
+	finish(NULL);
+	test_equal_bytes(buffer_bytes(&world.received), BYTES("+xtsy"));
+	world.speaks_tls = false;
+	SSL_free(world.client);
+	world.client = NULL;
+	buffer_free(&world.received);
 }
 
 /* A connection that is cut amid its job ends when the job is over. */
@@ -399,6 +464,7 @@ static int set_up(void **state)
 	world.worker = worker;
 	buffer_init(&worker->output, OUTPUT_OCTETS_MAX);
 	worker->conn_max = 2;
+	worker->tls = make_tls();
 	worker->loop = loop_open(2);
 	worker->jobs = worker->loop ? jobs_new(worker->loop) : NULL;
 	return worker->jobs && make_auth(worker) &&
@@ -415,6 +481,7 @@ static int tear_down(void **state)
 	jobs_free(world.worker->jobs);
 	loop_close(world.worker->loop);
 	buffer_free(&world.worker->output);
+	tls_free(world.worker->tls);
 	free(world.worker);
 	return 0;
 }
@@ -422,6 +489,6 @@ static int tear_down(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),         cmocka_unit_test(test_peer_does_not_read),
 	cmocka_unit_test(test_cut_amid_job), cmocka_unit_test(test_slots_of_pop3),
-	cmocka_unit_test(test_deadlines),
+	cmocka_unit_test(test_deadlines),    cmocka_unit_test(test_secured),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)

@@ -352,6 +352,8 @@ static void close_session(struct conn *conn)
 const struct conn_service pop3_service = {
 	.size = sizeof(struct pop3_session),
 	.leaves_slots = true,
+	.alpn = "pop3",
+	.behind = "octets behind STLS",
 	.start = start,
 	.feed = feed,
 	.step = step,

@@ -306,7 +306,7 @@ static int make_keys(void)
 	struct buffer certificate, key;
 	struct tls *tls;
 	if (tls_make_self_signed("mail.example.org", &certificate, &key, NULL) != ERROR_NONE ||
-	    tls_server_new(buffer_bytes(&certificate), buffer_bytes(&key), "pop3", &tls, NULL) !=
+	    tls_server_new(buffer_bytes(&certificate), buffer_bytes(&key), &tls, NULL) !=
 		    ERROR_NONE)
 		return EINVAL;
 	return 0;

@@ -203,7 +203,7 @@ static void use_certificate(struct worker *worker)
 	struct error error;
 
 	if (tls_server_new(buffer_bytes(&worker->certificate_pem), buffer_bytes(&worker->key_pem),
-			   "pop3", &tls, &error) == ERROR_NONE) {
+			   &tls, &error) == ERROR_NONE) {
 		tls_free(worker->tls);
 		worker->tls = tls;
 		set_tickets(worker);
