@@ -26,12 +26,16 @@ Settings
     ours: TEXT             what is shown is a choice of Postern's, which no other server need share
     store: KIND…           only with these stores
     serve: FLAG…           flags of the server
+    user: FLAG…            flags of `account add` for {user}
+    secret: TEXT           its password
     account: NAME FLAG…    a further account {NAME}, with these flags of `account add`
 
 Steps; a digit behind C, S, open, login, tls, drop or shut names another session than the first
     open [pop3|lmtp|smtp] [tls] [outside]   a connection, of the folder's kind where none is said;
                                             outside: from and to an address that is not loopback
-    login [tls]            open pop3, greeting, USER, PASS
+    login [tls]            open pop3, greeting (both where not done yet), USER, PASS
+    apop                   reads the greeting, and makes {apop} of its timestamp and {secret}, and
+                           {APOP} of the same digits in upper case
     C: TEXT                a line to the server
     C+ TEXT                the same, but sent together with the next C: line
     raw: TEXT              octets without a line end
@@ -52,10 +56,10 @@ Steps; a digit behind C, S, open, login, tls, drop or shut names another session
     harm, mend             makes removal fail at the disk, and takes that back
     # …                    a comment
 
-Text: \\r \\n \\t \\0 \\xHH \\\\; {NAME} a variable ({user}, {secret}, {host}, further accounts);
-{TEXT*N} a repetition. In patterns `...` is any text, and a variable without a value takes what
-stands there, up to a space, and must be the same from then on: {size N} digits, {uid N} a
-unique-id, which differs from all others. {size 1+3} is a sum. A pattern in slashes is a regex.
+Text: \\r \\n \\t \\0 \\xHH \\\\; {NAME} a variable ({user}, {secret}, {domain}, further accounts);
+{TEXT*N} a repetition; {base64 A B} the values of A and B with NUL between them, `-` is empty. In patterns `...` is any text, and a variable without a value takes what
+stands there, up to a space, and must be the same from then on: {size N} digits, {text A} anything,
+{uid N} a unique-id, which differs from all others. {size 1+3} is a sum. A pattern in slashes is a regex.
 
 A message is `message NAME` and lines behind `|` (`|*1000` is a line a thousand times), in any file;
 each line ends in CRLF; `|-` is a last line without line end.
@@ -66,14 +70,16 @@ server is behind a target.
 """
 
 import base64
+import hashlib
 import os
 import re
 import ssl
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 STATUS_OCTETS_MAX = 512
-SETTINGS = ("about", "mail", "needs", "over", "ours", "store", "serve", "account")
-STEP = re.compile(r"(open|login|tls|drop|shut|C|S)(\d?)(?:(:|\+| |$)) ?(.*)$")
+SETTINGS = ("about", "mail", "needs", "over", "ours", "store", "serve", "user", "secret",
+            "account")
+STEP = re.compile(r"(open|login|apop|tls|drop|shut|C|S)(\d?)(?:(:|\+| |$)) ?(.*)$")
 OTHER_STEP = re.compile(r"(raw|has|lacks|count|left|run|run fails|log)(\d?): ?(.*)$")
 OURS_ONLY = ("run", "run fails", "log", "harm", "mend")
 
@@ -101,7 +107,7 @@ class Dialogue:
     def is_for_any_server(self):
         """Whether it shows nothing but what the RFCs demand of every POP3 server."""
         return self.protocol == "pop3" and not self.accounts and \
-            not any(key in self.settings for key in ("ours", "serve")) and \
+            not any(key in self.settings for key in ("ours", "serve", "user", "secret")) and \
             not any(step[1] in OURS_ONLY or "outside" in step[3].split() for step in self.steps)
 
 
@@ -162,17 +168,17 @@ def take_line(dialogue, number, line, where):
             dialogue.settings[key] = (dialogue.settings.get(key, "") + " " + value.strip()).strip()
         return
     if line in ("harm", "mend"):
-        dialogue.steps.append((number, line, "", ""))
+        dialogue.steps.append((number, line, "", "", line))
         return
     match = OTHER_STEP.match(line)
     if match:
-        dialogue.steps.append((number, match.group(1), match.group(2), match.group(3)))
+        dialogue.steps.append((number, match.group(1), match.group(2), match.group(3), line))
         return
     match = STEP.match(line)
     if not match:
         raise ValueError("%s: no step: %s" % (where, line))
     verb = match.group(1) + (match.group(3) if match.group(1) in "CS" else "")
-    dialogue.steps.append((number, verb.strip(), match.group(2), match.group(4)))
+    dialogue.steps.append((number, verb.strip(), match.group(2), match.group(4), line))
 
 
 def read_all():
@@ -204,6 +210,7 @@ class Session:
         self.connection = connection
         self.reader = connection.makefile("rb")
         self.queued = b""
+        self.greeted = False
         self.block = []  # what list, reply, message and top have read last
 
     def send(self, octets):
@@ -211,6 +218,7 @@ class Session:
         self.queued = b""
 
     def line(self):
+        self.greeted = True
         try:
             line = self.reader.readline()
         except TimeoutError:
@@ -277,8 +285,8 @@ class Player:
             self.variables = dict(self.target.prepare(self.dialogue))
             self.mail, sizes = self.target.fill(self.variables["user"], self.mail)
             self.variables.update(("size %d" % at, str(size)) for at, size in enumerate(sizes, 1))
-            for number, verb, which, text in self.dialogue.steps:
-                self.transcript.append("%4d %s%s %s" % (number, verb, which, text))
+            for number, verb, which, text, line in self.dialogue.steps:
+                self.transcript.append("%5d  %s" % (number, line))
                 self.step(verb, which, text)
         except Mismatch as problem:
             raise Mismatch("tests/conformance/%s:%d: %s\n%s" % (
@@ -322,6 +330,8 @@ class Player:
                 raise Mismatch("%d lines: %r" % (len(session.block), session.block[:60]))
         elif verb == "tls":
             session.begin_tls()
+        elif verb == "apop":
+            self.apop(session)
         elif verb == "drop":
             session.close()
         else:
@@ -342,10 +352,19 @@ class Player:
     def login(self, which, text):
         if which not in self.sessions:
             self.open(which, "pop3 " + text)
+        if not self.sessions[which].greeted:
             self.compare(self.sessions[which].status(), "+OK...")
         for line in ("USER {user}", "PASS {secret}"):
             self.sessions[which].send(self.octets(line) + b"\r\n")
             self.compare(self.sessions[which].status(), "+OK...")
+
+    def apop(self, session):
+        greeting = session.status()
+        stamp = re.search(rb"<[^<>]+>", greeting)
+        if not stamp:
+            raise Mismatch("no timestamp: %r" % greeting)
+        digest = hashlib.md5(stamp.group(0) + self.octets("{secret}")).hexdigest()
+        self.variables.update({"apop": digest, "APOP": digest.upper()})
 
     # ---- text ----
 
@@ -400,7 +419,8 @@ class Player:
         if name in names:
             return "(?:\\%d)" % (names.index(name) + 1)
         names.append(name)
-        return {"size": r"(\d+)", "uid": r"([\x21-\x7e]{1,70})"}.get(name.split()[0], r"(\S+)")
+        return {"size": r"(\d+)", "uid": r"([\x21-\x7e]{1,70})", "text": "(.*)"}.get(
+            name.split()[0], r"(\S+)")
 
     def bind(self, name, value):
         if name.startswith("uid "):
@@ -519,8 +539,8 @@ def top_of(message, lines):
     header, blank, body = message.partition(b"\r\n\r\n")
     if not blank:
         return message
-    return header + blank + b"".join(body.splitlines(True)[:lines] if b"\r" not in body.replace(
-        b"\r\n", b"") else [part + b"\r\n" for part in body.split(b"\r\n")[:-1]][:lines])
+    ends = [line + b"\r\n" for line in body.split(b"\r\n")[:-1]]
+    return header + blank + b"".join(ends[:lines])
 
 
 def difference(text, wanted):
