@@ -42,6 +42,8 @@ struct conn_service {
 	bool leaves_slots; /* its connections are not given those kept for LMTP */
 	const char *alpn;   /* the one protocol name for ALPN, see link_start_tls() */
 	const char *behind; /* why a connection is cut that has octets behind its STLS */
+	/* Would nothing be lost but its place, if it were sent away now (crowd.h)? NULL: never so. */
+	bool (*is_guest)(const struct conn *conn);
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */
 	size_t (*feed)(struct conn *conn, struct bytes in);
 	enum conn_step (*step)(struct conn *conn);

@@ -480,8 +480,17 @@ static void close_session(struct conn *conn)
 	smtp_server_free(session->engine);
 }
 
+static bool is_guest(const struct conn *conn)
+{
+	const struct intake_session *session = session_of(conn);
+
+	return session->doing == INTAKE_NOTHING && session->recipient_count == 0 &&
+	       session->draft == NULL;
+}
+
 const struct conn_service intake_service = {
 	.size = sizeof(struct intake_session),
+	.is_guest = is_guest,
 	.start = start,
 	.feed = feed,
 	.step = step,

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/address.h"
 #include "server/conn.h"
+#include "server/crowd.h"
 #include "server/intake_service.h"
 #include "server/pop3_service.h"
 #include "server/worker.h"
@@ -76,6 +77,15 @@ static bool peer_uid(const struct worker *worker, int descriptor, uid_t *uid_out
 	return peer.uid != 0 && peer.uid != worker->owner_uid;
 }
 
+/* Full, but not of those who would miss anything. */
+static void make_room(struct worker *worker, const struct conn_service *service)
+{
+	struct conn *guest = crowd_choose(worker, service);
+
+	if (guest)
+		conn_cut(guest, "made room for another");
+}
+
 static void admit(struct listener *listener, int descriptor)
 {
 	struct worker *worker = listener->worker;
@@ -86,6 +96,8 @@ static void admit(struct listener *listener, int descriptor)
 	bool limited = listener->kind == LISTENER_LMTP && peer_uid(worker, descriptor, &uid);
 	struct conn *conn;
 
+	if (worker_is_full(worker, service))
+		make_room(worker, service);
 	if (worker_is_full(worker, service)) {
 		refuse(descriptor, listener->kind, "too many connections");
 		return;

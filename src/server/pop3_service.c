@@ -349,11 +349,19 @@ static void close_session(struct conn *conn)
 	free(session->name);
 }
 
+static bool is_guest(const struct conn *conn)
+{
+	const struct pop3_session *session = session_of(conn);
+
+	return session->name == NULL && session->doing == DOING_NOTHING;
+}
+
 const struct conn_service pop3_service = {
 	.size = sizeof(struct pop3_session),
 	.leaves_slots = true,
 	.alpn = "pop3",
 	.behind = "octets behind STLS",
+	.is_guest = is_guest,
 	.start = start,
 	.feed = feed,
 	.step = step,
