@@ -1,11 +1,11 @@
 """The mutations: faults put into the product on purpose, each of which must make the tests fail.
 
 One entry: a name, the file, the text that stands there exactly once, the text in its stead, why the
-tests must notice, and which (programs of the build; the first that fails ends it). `more` are
-further edits that belong to the same fault.
+tests must notice, and which (programs of the build with their arguments; the first that fails ends
+it). `more` are further edits that belong to the same fault.
 """
 
-CRASH = "tests/sim/crash_test"
+CRASH = "tests/sim/crash_test --kind mbox"
 MBOX = "src/store/mbox_test"
 
 

@@ -56,7 +56,7 @@ class Copy:
         return output
 
     def build(self, tests):
-        self.run(["ninja", "-C", "build", *tests], 600)
+        self.run(["ninja", "-C", "build", *{test.split()[0] for test in tests}], 600)
 
     def read(self, path):
         with open(os.path.join(self.folder, path), encoding="utf-8", newline="") as stream:
@@ -69,9 +69,11 @@ class Copy:
     def first_failure(self, test):
         """What a test says when it fails, in a line; None when it passes. The crash explorer is
         tried short first, then in full."""
-        for arguments in (["--quick", "--stop"], ["--stop"]) if test == CRASH else ([],):
+        program, *options = test.split()
+        for arguments in (["--quick", "--stop"], ["--stop"]) if program == CRASH.split()[0] else ([],):
             try:
-                done = subprocess.run([os.path.join(self.folder, "build", test), *arguments],
+                done = subprocess.run([os.path.join(self.folder, "build", program), *options,
+                                       *arguments],
                                       cwd=self.folder, stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       timeout=TEST_SECONDS_MAX)

@@ -2,10 +2,10 @@
  * crash_test: the store over the simulated disk: every scenario, every file call, every loss, every
  * failure. Exits with 1 when an invariant was broken or a cell of the table was not visited.
  *
- *   crash_test [--seed N] [--states N] [--only SCENARIO] [--quick] [--stop]
+ *   crash_test [--kind KIND] [--only SCENARIO] [--seed N] [--states N] [--quick] [--stop]
  *              [--table FILE] [--markdown FILE]
  * SIM_LONG in the environment means --states 8.
- *   crash_test --replay SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
+ *   crash_test --replay KIND:SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "scenarios.h"
+#include "world.h"
 #include "sim_inode.h"
 
 /* Millions of small pieces of memory: a long quarantine and deep stacks would cost half the time.
@@ -26,6 +26,7 @@ const char *__asan_default_options(void)
 
 struct options {
 	struct explorer_settings settings;
+	const struct world_kind *kind; /* NULL: all */
 	const char *only, *table, *markdown, *replay;
 	unsigned fault_every; /* of all faults, which are tried */
 	bool stop;            /* at the first failure */
@@ -42,6 +43,8 @@ static uint64_t expectations(void *context, bool power_cut)
 static struct world branch_of(const struct world *parent, bool power_cut)
 {
 	struct world world = {
+		.kind = parent->kind,
+		.others = parent->others,
 		.model = parent->model,
 		.full = parent->full,
 		.batch = parent->batch,
@@ -78,6 +81,11 @@ static bool check(void *context, struct sim_disk *disk, bool power_cut, struct e
 	const struct world *parent = context;
 	struct world world = branch_of(parent, power_cut);
 
+	if (parent->others != NULL) {
+		world_start(&world, disk);
+		parent->others(&world);
+		world_stop(&world);
+	}
 	world.explorer = inner;
 	if (inner != NULL)
 		inner->context = &world;
@@ -97,19 +105,23 @@ static bool check(void *context, struct sim_disk *disk, bool power_cut, struct e
 	return world.problem[0] == '\0';
 }
 
-static const struct subject subject = {expectations, check, world_role};
-
 /* Runs a scenario, with one fault or none. */
-static void run(struct explorer_book *book, const struct scenario *scenario,
-		struct explorer_fault fault, struct explorer *explorer)
+static void run(struct explorer_book *book, const struct world_kind *kind,
+		const struct scenario *scenario, struct explorer_fault fault,
+		struct explorer *explorer)
 {
+	const struct subject subject = {store_kind_name(kind->kind), expectations, check,
+					kind->role};
 	struct sim_disk *disk = sim_disk_new(book->settings.seed);
-	struct world world = {.reserve = scenario->reserve,
+	struct world world = {.kind = kind,
+			      .others = scenario->others,
+			      .reserve = (scenario->flags & SCENARIO_RESERVE) != 0,
 			      .model = {.drops_count = scenario->drops}};
 
-	snprintf(book->run, sizeof(book->run), "%s", scenario->name);
+	int length = snprintf(book->run, sizeof(book->run), "%s:%s", subject.name, scenario->name);
+
 	if (fault.point != 0)
-		snprintf(book->run, sizeof(book->run), "%s+%llu.%s", scenario->name,
+		snprintf(book->run + length, sizeof(book->run) - (size_t)length, "+%llu.%s",
 			 (unsigned long long)fault.point, table_column_name(fault.column));
 	*explorer = (struct explorer){.book = book,
 				      .subject = &subject,
@@ -122,7 +134,7 @@ static void run(struct explorer_book *book, const struct scenario *scenario,
 	scenario->before(&world);
 	world_stop(&world);
 	sim_disk_settle(disk);
-	if (scenario->reboot) {
+	if ((scenario->flags & SCENARIO_REBOOT) != 0) {
 		struct sim_disk *before = disk;
 
 		disk = sim_disk_cut(before, (struct sim_loss){SIM_LOSS_NONE, 0});
@@ -137,8 +149,9 @@ static void run(struct explorer_book *book, const struct scenario *scenario,
 	sim_disk_free(disk);
 }
 
-static void run_all_faults(struct explorer_book *book, const struct scenario *scenario,
-			   const struct explorer *sound, unsigned every)
+static void run_all_faults(struct explorer_book *book, const struct world_kind *kind,
+			   const struct scenario *scenario, const struct explorer *sound,
+			   unsigned every)
 {
 	static struct explorer explorer;
 	uint64_t number = 0;
@@ -148,40 +161,56 @@ static void run_all_faults(struct explorer_book *book, const struct scenario *sc
 			if (!explorer_can_fail(sound, point, column) || number++ % every != 0 ||
 			    book->failures >= book->failures_max)
 				continue;
-			run(book, scenario,
+			run(book, kind, scenario,
 			    (struct explorer_fault){.point = point, .column = column}, &explorer);
 		}
 }
 
-static bool run_scenario(struct explorer_book *book, const struct scenario *scenario,
-			 const struct options *options)
+static bool run_scenario(struct explorer_book *book, const struct world_kind *kind,
+			 const struct scenario *scenario, const struct options *options)
 {
 	static struct explorer sound;
 	uint64_t states = book->states, distinct = book->distinct, failures = book->failures;
 
 	book->failures_max = options->stop ? 1 : book->failures + 4;
-	run(book, scenario, (struct explorer_fault){0}, &sound);
-	run_all_faults(book, scenario, &sound, options->fault_every);
-	printf("%-22s %5llu points %9llu states %9llu distinct\n", scenario->name,
-	       (unsigned long long)sound.point, (unsigned long long)(book->states - states),
+	run(book, kind, scenario, (struct explorer_fault){0}, &sound);
+	run_all_faults(book, kind, scenario, &sound, options->fault_every);
+	printf("%-8s %-22s %5llu points %9llu states %9llu distinct\n", store_kind_name(kind->kind),
+	       scenario->name, (unsigned long long)sound.point,
+	       (unsigned long long)(book->states - states),
 	       (unsigned long long)(book->distinct - distinct));
 	fflush(stdout);
 	return book->failures == failures;
 }
 
-static const struct scenario *find_scenario(const char *name, size_t length)
+static const struct scenario *find_scenario(const struct world_kind *kind, struct bytes name)
 {
 	for (size_t i = 0; i < scenarios_count; i++)
-		if (strlen(scenarios[i].name) == length &&
-		    strncmp(scenarios[i].name, name, length) == 0)
+		if (bytes_equal(bytes_of(scenarios[i].name), name))
 			return &scenarios[i];
+	for (size_t i = 0; i < kind->scenarios_count; i++)
+		if (bytes_equal(bytes_of(kind->scenarios[i].name), name))
+			return &kind->scenarios[i];
+	return NULL;
+}
+
+static const struct world_kind *find_kind(struct bytes name)
+{
+	for (size_t i = 0; i < world_kinds_count; i++)
+		if (bytes_equal(bytes_of(store_kind_name(world_kinds[i]->kind)), name))
+			return world_kinds[i];
 	return NULL;
 }
 
 static int replay(struct explorer_book *book, const char *text)
 {
 	static struct explorer explorer;
-	const struct scenario *scenario = find_scenario(text, strcspn(text, "+/"));
+	size_t colon = strcspn(text, ":"), end = strcspn(text, "+/");
+	const struct world_kind *kind = find_kind((struct bytes){text, colon});
+	const struct scenario *scenario =
+		kind != NULL && colon < end
+			? find_scenario(kind, (struct bytes){text + colon + 1, end - colon - 1})
+			: NULL;
 	const char *path = strchr(text, '/'), *plus = strchr(text, '+');
 	struct explorer_fault fault = {0};
 
@@ -198,7 +227,7 @@ static int replay(struct explorer_book *book, const char *text)
 			fault.column = column;
 	}
 	book->replaying = true;
-	run(book, scenario, fault, &explorer);
+	run(book, kind, scenario, fault, &explorer);
 	printf("crash: replayed %s: %s\n", text, book->failures > 0 ? "failed" : "passed");
 	return book->failures > 0;
 }
@@ -217,20 +246,39 @@ static int write_table(const struct explorer_book *book, enum table_format forma
 	return fclose(out) != 0;
 }
 
+struct tally {
+	size_t good, bad;
+};
+
+static void run_list(struct explorer_book *book, const struct world_kind *kind,
+		     const struct scenario *list, size_t count, const struct options *options,
+		     struct tally *tally)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (options->only != NULL && strcmp(options->only, list[i].name) != 0)
+			continue;
+		if (options->stop && tally->bad > 0)
+			break;
+		if (run_scenario(book, kind, &list[i], options))
+			tally->good++;
+		else
+			tally->bad++;
+	}
+}
+
 static int run_everything(struct explorer_book *book, const struct options *options)
 {
-	size_t holes = 0, good = 0, bad = 0;
+	struct tally tally = {0};
+	size_t holes = 0;
 	int failed = 0;
 
-	for (size_t i = 0; i < scenarios_count; i++) {
-		if (options->only != NULL && strcmp(options->only, scenarios[i].name) != 0)
+	for (size_t i = 0; i < world_kinds_count; i++) {
+		const struct world_kind *kind = world_kinds[i];
+
+		if (options->kind != NULL && options->kind != kind)
 			continue;
-		if (options->stop && bad > 0)
-			break;
-		if (run_scenario(book, &scenarios[i], options))
-			good++;
-		else
-			bad++;
+		run_list(book, kind, scenarios, scenarios_count, options, &tally);
+		run_list(book, kind, kind->scenarios, kind->scenarios_count, options, &tally);
 	}
 	if (options->table != NULL)
 		failed |= write_table(book, TABLE_TABS, options->table);
@@ -244,14 +292,15 @@ static int run_everything(struct explorer_book *book, const struct options *opti
 	       "%zu holes\n",
 	       book->table.count, (unsigned long long)book->states,
 	       (unsigned long long)book->distinct, (unsigned long long)book->failures, holes);
-	bad += holes > 0 || failed || book->distinct == 0;
-	printf("crash: %zu passed, %zu failed, 0 skipped\n", good, bad);
-	return bad > 0;
+	tally.bad += holes > 0 || failed || book->distinct == 0;
+	printf("crash: %zu passed, %zu failed, 0 skipped\n", tally.good, tally.bad);
+	return tally.bad > 0;
 }
 
 static bool parse_options(int count, char **arguments, struct options *options)
 {
-	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+	static const struct option names[] = {{"kind", required_argument, NULL, 'k'},
+					      {"seed", required_argument, NULL, 's'},
 					      {"states", required_argument, NULL, 'n'},
 					      {"only", required_argument, NULL, 'o'},
 					      {"table", required_argument, NULL, 't'},
@@ -272,6 +321,11 @@ static bool parse_options(int count, char **arguments, struct options *options)
 			break;
 		case 'n':
 			states = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'k':
+			options->kind = find_kind(bytes_of(optarg));
+			if (options->kind == NULL)
+				return false;
 			break;
 		case 'o':
 			options->only = optarg;
@@ -321,9 +375,9 @@ int main(int count, char **arguments)
 	};
 
 	if (!parse_options(count, arguments, &options)) {
-		fprintf(stderr, "usage: crash_test [--seed N] [--states N] [--only SCENARIO] "
-				"[--quick] [--stop] [--verbose] [--table FILE] [--markdown FILE] "
-				"[--replay PATH]\n");
+		fprintf(stderr, "usage: crash_test [--kind KIND] [--only SCENARIO] [--seed N] "
+				"[--states N] [--quick] [--stop] [--verbose] [--table FILE] "
+				"[--markdown FILE] [--replay PATH]\n");
 		return 64;
 	}
 	model_make_messages();

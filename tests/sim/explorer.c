@@ -300,7 +300,7 @@ static int before_call(void *context, struct sim_disk *disk, const struct sim_op
 	struct explorer *explorer = context;
 	struct explorer_fault *fault = &explorer->fault;
 	struct table_cell *cell = table_cell(
-		&explorer->book->table, explorer->operation,
+		&explorer->book->table, explorer->subject->name, explorer->operation,
 		explorer->subject->role(operation->path, operation->directory, operation->unnamed),
 		operation->call);
 
@@ -339,6 +339,18 @@ void explorer_detach(struct explorer *explorer)
 	explorer_checkpoint(explorer);
 	sim_disk_set_hook(explorer->disk, NULL, NULL);
 	explorer->disk = NULL;
+}
+
+void explorer_pause(struct explorer *explorer)
+{
+	if (explorer != NULL && explorer->disk != NULL)
+		sim_disk_set_hook(explorer->disk, NULL, NULL);
+}
+
+void explorer_resume(struct explorer *explorer)
+{
+	if (explorer != NULL && explorer->disk != NULL)
+		sim_disk_set_hook(explorer->disk, before_call, explorer);
 }
 
 void explorer_operation(struct explorer *explorer, const char *name)

@@ -25,6 +25,7 @@ struct explorer;
 
 /* What is under test. */
 struct subject {
+	const char *name; /* goes into the table */
 	/* A number for all that the check will demand; `power_cut` or only the process's end. */
 	uint64_t (*expectations)(void *context, bool power_cut);
 	/* Takes over the disk. `inner` is to be attached to it when not NULL. Returns true, or
@@ -101,6 +102,11 @@ void explorer_detach(struct explorer *explorer);
 
 /* An operation of the thing under test begins; its name goes into the table. */
 void explorer_operation(struct explorer *explorer, const char *name);
+
+/* What is done between the two is not explored: another program's doings, a test's own look. NULL
+ * is allowed. */
+void explorer_pause(struct explorer *explorer);
+void explorer_resume(struct explorer *explorer);
 
 /* What is demanded has changed (something was acknowledged): the state is explored as it is. */
 void explorer_checkpoint(struct explorer *explorer);

@@ -178,7 +178,7 @@ static const char *role(const char *path, bool directory, bool unnamed)
 	return directory ? "directory" : "file";
 }
 
-static const struct subject subject = {expectations, check, role};
+static const struct subject subject = {"toy", expectations, check, role};
 
 static void run(struct explorer_book *book, bool renames, enum bug bug, uint64_t point,
 		enum table_column column, struct explorer *explorer_out)

@@ -101,6 +101,15 @@ struct model_entry *model_add(struct model *model, size_t drop, size_t message)
 	return entry;
 }
 
+struct model_entry *model_move_to_end(struct model_drop *drop, struct model_entry *entry)
+{
+	struct model_entry moved = *entry, *last = &drop->entries[drop->count - 1];
+
+	memmove(entry, entry + 1, (size_t)(last - entry) * sizeof(*entry));
+	*last = moved;
+	return last;
+}
+
 void model_cut(struct model *model)
 {
 	for (size_t drop = 0; drop < model->drops_count; drop++)

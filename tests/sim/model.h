@@ -37,6 +37,7 @@ struct model_entry {
 	size_t message;
 	enum presence now, after_cut;
 	char uid[UID_MAX + 1]; /* empty while unknown */
+	bool brought;          /* the unique-id came with the message */
 	bool seen;             /* by the observation under way */
 };
 
@@ -54,6 +55,9 @@ struct model {
 };
 
 struct model_entry *model_add(struct model *model, size_t drop, size_t message);
+
+/* It was delivered anew, behind all others. */
+struct model_entry *model_move_to_end(struct model_drop *drop, struct model_entry *entry);
 
 /* The power was cut: what must be there after it must be there now. */
 void model_cut(struct model *model);

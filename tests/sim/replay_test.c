@@ -5,7 +5,7 @@
  */
 #include "base/test.h"
 
-#include "scenarios.h"
+#include "kind_mbox.h"
 
 #define MBOX "mail/example.org/alice"
 
@@ -104,10 +104,10 @@ static int watch_writes(void *context, struct sim_disk *disk, const struct sim_o
 static void run(const struct row *row)
 {
 	struct sim_disk *disk = sim_disk_new(1);
-	struct world world = {.reserve = true, .model = {.drops_count = 1}};
+	struct world world = {.kind = &world_mbox, .reserve = true, .model = {.drops_count = 1}};
 	struct watch watch = {false};
 	struct maildrop *maildrop = NULL;
-	struct place place = world_place(0);
+	struct place place = world_place(&world, 0);
 	struct error error = {0};
 
 	world_start(&world, disk);

@@ -41,7 +41,7 @@ static struct file *open_top(struct world *world, const char *path, unsigned fla
 	return file;
 }
 
-static void change_octets(struct world *world, const char *path, uint64_t from_end,
+void before_change_octets(struct world *world, const char *path, uint64_t from_end,
 			  struct bytes octets)
 {
 	struct file *file = open_top(world, path, FILE_WRITE);
@@ -63,7 +63,7 @@ void before_index_missing(struct world *world)
 void before_index_torn(struct world *world)
 {
 	before_four_messages(world);
-	change_octets(world, "index/7", 200, BYTES("torn octets of something else"));
+	before_change_octets(world, "index/7", 200, BYTES("torn octets of something else"));
 }
 
 /* The index is the one of two messages before. */
@@ -84,25 +84,8 @@ void before_index_stale(struct world *world)
 	if (size <= 0 || file_set_size(file, (uint64_t)size) != 0)
 		abort();
 	file_close(file);
-	change_octets(world, "index/7", (uint64_t)size, (struct bytes){octets, (size_t)size});
-}
-
-void before_tail_torn(struct world *world)
-{
-	before_four_messages(world);
-	change_octets(world, "mail/example.org/alice", 0,
-		      BYTES("From a@b.c Sun Nov 22 02:01:00 2026 postern=1 length=812 quo"));
-}
-
-/* A whole record behind the end whose content is not what its line says: kept aside. */
-void before_tail_damaged(struct world *world)
-{
-	before_four_messages(world);
-	change_octets(world, "mail/example.org/alice", 4, BYTES("XX"));
-	world->model.drops[0].entries[3].now = ABSENT;
-	world->model.drops[0].entries[3].after_cut = ABSENT;
-	if (file_unlink(sim_disk_top(world->disk), "index/7") != 0)
-		abort();
+	before_change_octets(world, "index/7", (uint64_t)size,
+			     (struct bytes){octets, (size_t)size});
 }
 
 void before_fill_disk(struct world *world, int64_t room)
@@ -112,93 +95,35 @@ void before_fill_disk(struct world *world, int64_t room)
 			      ENOSPC);
 }
 
-/* A whole record with a wrong content, and hardly room to set it aside. */
-void before_tail_damaged_on_full_disk(struct world *world)
-{
-	before_tail_damaged(world);
-	before_fill_disk(world, 10);
-}
-
-static bool remove_reserve(void *context, const char *name)
-{
-	struct world *world = context;
-
-	if (strncmp(name, "reserve.", 8) == 0 && file_unlink(world->root.journal, name) != 0)
-		abort();
-	return true;
-}
-
-void before_no_reserve(struct world *world)
-{
-	before_four_messages(world);
-	if (file_list(world->root.journal, remove_reserve, world) != 0)
-		abort();
-}
-
-/* The one that is still open goes with the process, and makes some room. */
-void before_no_room_for_reserve(struct world *world)
-{
-	before_no_reserve(world);
-	before_fill_disk(world, -1000);
-}
-
-/* The power goes at one call, after some of the same kind. */
-struct power {
-	enum sim_call call;
-	const char *role;
-	unsigned more;
-};
-
-static int cut_power(void *context, struct sim_disk *disk, const struct sim_operation *operation)
-{
-	struct power *power = context;
-
-	(void)disk;
-	if (operation->call != power->call ||
-	    strcmp(world_role(operation->path, false, false), power->role) != 0)
-		return SIM_PASS;
-	return power->more-- == 0 ? SIM_POWER_OFF : SIM_PASS;
-}
-
-/* The scenario begins with what a power cut has left. */
-static void power_went(struct world *world)
-{
-	if (world->problem[0] == '\0')
-		abort(); /* it did not */
-	world->problem[0] = '\0';
-	sim_disk_set_hook(world->disk, NULL, NULL);
-}
-
-/* The damaged tail stands aside already, but is not yet cut off. */
-void before_aside_left(struct world *world)
-{
-	struct power power = {.call = SIM_SET_SIZE, .role = "mbox"};
-
-	before_tail_damaged(world);
-	sim_disk_set_hook(world->disk, cut_power, &power);
-	world_look(world, 0);
-	power_went(world);
-}
-
-/* A removal in place that was cut in its midst. What it was to remove may be there or not. */
-void scenario_journal_left(struct world *world)
-{
-	struct power power = {.call = SIM_WRITE, .role = "journal", .more = 2};
-	struct session session;
-
-	before_long_messages(world);
-	world_open(world, 0, &session);
-	sim_disk_set_capacity(world->disk, sim_disk_used(world->disk), ENOSPC);
-	sim_disk_set_hook(world->disk, cut_power, &power);
-	world_update(world, 0, &session, 0x09);
-	power_went(world);
-	sim_disk_set_capacity(world->disk, 0, ENOSPC);
-}
-
 /* What is removed is as long as what comes after the crash. */
 void before_same_size(struct world *world)
 {
 	world_deliver(world, 0, 0, NULL);
 	world_deliver(world, 0, 10, NULL);
 	world_deliver(world, 0, 9, NULL);
+}
+
+static int cut_power(void *context, struct sim_disk *disk, const struct sim_operation *operation)
+{
+	struct before_power *power = context;
+	const char *role = power->kind->role(operation->path, false, false);
+
+	(void)disk;
+	if (operation->call != power->call || strcmp(role, power->role) != 0)
+		return SIM_PASS;
+	return power->more-- == 0 ? SIM_POWER_OFF : SIM_PASS;
+}
+
+void before_power_fails(struct world *world, struct before_power *power)
+{
+	power->kind = world->kind;
+	sim_disk_set_hook(world->disk, cut_power, power);
+}
+
+void before_power_went(struct world *world)
+{
+	if (world->problem[0] == '\0')
+		abort(); /* it did not */
+	world->problem[0] = '\0';
+	sim_disk_set_hook(world->disk, NULL, NULL);
 }

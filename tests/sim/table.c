@@ -66,27 +66,28 @@ bool table_applies(enum table_column column, enum sim_call call)
 	}
 }
 
-struct table_cell *table_cell(struct table *table, const char *operation, const char *role,
-			      enum sim_call call)
+struct table_cell *table_cell(struct table *table, const char *store, const char *operation,
+			      const char *role, enum sim_call call)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		struct table_cell *cell = &table->cells[i];
 
-		if (cell->call == call && strcmp(cell->operation, operation) == 0 &&
-		    strcmp(cell->role, role) == 0)
+		if (cell->call == call && strcmp(cell->store, store) == 0 &&
+		    strcmp(cell->operation, operation) == 0 && strcmp(cell->role, role) == 0)
 			return cell;
 	}
 	assert(table->count < TABLE_CELLS_MAX);
 	struct table_cell *cell = &table->cells[table->count++];
 
-	*cell = (struct table_cell){.operation = operation, .role = role, .call = call};
+	*cell = (struct table_cell){
+		.store = store, .operation = operation, .role = role, .call = call};
 	return cell;
 }
 
 static size_t hole(FILE *out, const struct table_cell *cell, const char *what)
 {
-	fprintf(out, "hole: %s, %s, %s: no state tried: %s\n", cell->operation, cell->role,
-		sim_call_name(cell->call), what);
+	fprintf(out, "hole: %s, %s, %s, %s: no state tried: %s\n", cell->store, cell->operation,
+		cell->role, sim_call_name(cell->call), what);
 	return 1;
 }
 
@@ -124,7 +125,10 @@ size_t table_holes(const struct table *table, FILE *out)
 static int compare(const void *a, const void *b)
 {
 	const struct table_cell *one = a, *two = b;
-	int order = strcmp(one->operation, two->operation);
+	int order = strcmp(one->store, two->store);
+
+	if (order == 0)
+		order = strcmp(one->operation, two->operation);
 
 	if (order == 0)
 		order = strcmp(one->role, two->role);
@@ -145,11 +149,18 @@ static void print_number(uint64_t number, bool applies, const struct style *styl
 		fprintf(out, "%*s", style->number_width, "-");
 }
 
+static void print_names(const char *const names[4], const struct style *style, FILE *out)
+{
+	for (int i = 0; i < 4; i++)
+		fprintf(out, "%s%-*s", i == 0 ? style->begin : style->between, style->name_width,
+			names[i]);
+}
+
 static void print_cell(const struct table_cell *cell, const struct style *style, FILE *out)
 {
-	fprintf(out, "%s%-*s%s%-*s%s%-*s", style->begin, style->name_width, cell->operation,
-		style->between, style->name_width, cell->role, style->between, style->name_width,
-		sim_call_name(cell->call));
+	const char *names[] = {cell->store, cell->operation, cell->role, sim_call_name(cell->call)};
+
+	print_names(names, style, out);
 	print_number(cell->calls, true, style, out);
 	for (enum table_column column = 0; column < TABLE_COLUMNS; column++) {
 		bool loss = column < TABLE_LOSSES;
@@ -162,16 +173,17 @@ static void print_cell(const struct table_cell *cell, const struct style *style,
 
 static void print_head(const struct style *style, bool rule, FILE *out)
 {
-	fprintf(out, "%s%-*s%s%-*s%s%-*s%s%*s", style->begin, style->name_width, "operation",
-		style->between, style->name_width, "file", style->between, style->name_width,
-		"call", style->between, style->number_width, "calls");
+	static const char *const names[] = {"store", "operation", "file", "call"};
+
+	print_names(names, style, out);
+	fprintf(out, "%s%*s", style->between, style->number_width, "calls");
 	for (enum table_column column = 0; column < TABLE_COLUMNS; column++)
 		fprintf(out, "%s%*s", style->between, style->number_width,
 			table_column_name(column));
 	fprintf(out, "%s\n", style->end);
 	if (!rule)
 		return;
-	fputs("|---|---|---|", out);
+	fputs("|---|---|---|---|", out);
 	for (int column = -1; column < TABLE_COLUMNS; column++)
 		fputs("---:|", out);
 	fputc('\n', out);

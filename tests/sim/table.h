@@ -1,5 +1,5 @@
 /*
- * table: which states were tried, by operation of the store, role of the file, file call and kind
+ * table: which states were tried, by store, operation of it, role of the file, file call and kind
  * of loss. A file call that was made but never failed in every way that applies to it is a hole,
  * and a hole fails the run: so the table cannot claim more than was done.
  */
@@ -32,14 +32,14 @@ enum table_column {
 		    */
 
 struct table_cell {
-	const char *operation, *role;
+	const char *store, *operation, *role;
 	enum sim_call call;
 	uint64_t calls;
 	uint64_t before[TABLE_COLUMNS]; /* losses just before the call, and failures of it */
 	uint64_t after[TABLE_LOSSES];   /* losses just behind it */
 };
 
-#define TABLE_CELLS_MAX 400
+#define TABLE_CELLS_MAX 1200
 
 struct table {
 	size_t count;
@@ -53,8 +53,8 @@ enum table_column table_column_of(enum sim_loss_kind kind);
 int table_verdict(enum table_column column);
 bool table_applies(enum table_column column, enum sim_call call);
 
-struct table_cell *table_cell(struct table *table, const char *operation, const char *role,
-			      enum sim_call call);
+struct table_cell *table_cell(struct table *table, const char *store, const char *operation,
+			      const char *role, enum sim_call call);
 
 /* Names what was never tried; returns how many. */
 size_t table_holes(const struct table *table, FILE *out);

@@ -9,20 +9,26 @@
 #define WORLD_H
 
 #include "explorer.h"
+#include "kinds.h"
 #include "model.h"
 #include "store/store.h"
+
+struct world;
+typedef void world_step(struct world *world);
 
 struct world {
 	struct sim_disk *disk;
 	struct explorer *explorer; /* NULL: nothing is explored */
 	struct store_root root;
 	struct model model;
-	bool full;      /* the disk may have no room: FULL is an answer */
-	bool batch;     /* several messages were written at once */
-	bool reserve;   /* this server keeps a reserve for removals on a full disk */
-	bool started;   /* by this world, out of a power cut: all that it finds is stable */
-	bool killed;    /* by this world, out of a process's end alone */
-	unsigned level; /* how many recoveries deep; each delivers another message */
+	const struct world_kind *kind;
+	world_step *others; /* what other programs do between a cut and the recovery, or NULL */
+	bool full;          /* the disk may have no room: FULL is an answer */
+	bool batch;         /* several messages were written at once */
+	bool reserve;       /* this server keeps a reserve for removals on a full disk */
+	bool started;       /* by this world, out of a power cut: all that it finds is stable */
+	bool killed;        /* by this world, out of a process's end alone */
+	unsigned level;     /* how many recoveries deep; each delivers another message */
 	char problem[EXPLORER_TEXT_OCTETS];
 };
 
@@ -31,8 +37,7 @@ void world_stop(struct world *world);                         /* the disk stays 
 void world_problem(struct world *world, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-struct place world_place(size_t drop);
-const char *world_role(const char *path, bool directory, bool unnamed);
+struct place world_place(const struct world *world, size_t drop);
 
 /* One message, whole: draft, prepare, finish. `uid`: brought along, or NULL. */
 void world_deliver(struct world *world, size_t drop, size_t message, const char *uid);
@@ -50,6 +55,9 @@ struct session {
 
 /* Opens, lists, reads everything and compares. */
 void world_open(struct world *world, size_t drop, struct session *session_out);
+/* Brings every message of which nobody knows whether it arrived, and which has a unique-id of its
+ * own, once more: there or delivered, it is safe afterwards. */
+void world_bring_again(struct world *world, size_t drop);
 /* Removes the messages whose bit is set (bit 0: message 1) and closes. */
 void world_update(struct world *world, size_t drop, struct session *session, unsigned deleted);
 void world_close(struct session *session);

@@ -56,7 +56,7 @@ static struct delivery *prepare(struct world *world, size_t drop,
 				const struct delivery_request *requests,
 				struct model_entry *entries, size_t count)
 {
-	struct place place = world_place(drop);
+	struct place place = world_place(world, drop);
 	struct delivery *delivery = NULL;
 	struct error error = {0};
 	enum store_result result =
@@ -101,6 +101,10 @@ static void deliver(struct world *world, size_t drop, size_t message, const char
 		return;
 	struct delivery_request request = request_of(draft, message, uid);
 	struct model_entry *entry = model_add(&world->model, drop, message);
+
+	entry->brought = uid != NULL;
+	if (entry->brought)
+		memcpy(entry->uid, uid, strlen(uid) + 1);
 	struct delivery *delivery = prepare(world, drop, &request, entry, 1);
 
 	if (delivery != NULL)
@@ -165,6 +169,7 @@ void world_import(struct world *world, size_t drop, size_t first, size_t count)
 		struct model_entry *entry = model_add(&world->model, drop, first + i);
 
 		memcpy(entry->uid, uids[i], strlen(uids[i]) + 1);
+		entry->brought = true;
 		entries = i == 0 ? entry : entries;
 	}
 	struct delivery *delivery =
@@ -174,6 +179,42 @@ void world_import(struct world *world, size_t drop, size_t first, size_t count)
 		finish(world, delivery, true, entries, count);
 	for (size_t i = 0; i < count; i++)
 		draft_free(drafts[i]);
+}
+
+static void bring_again(struct world *world, size_t drop, struct model_entry *entry)
+{
+	struct place place = world_place(world, drop);
+	struct draft *draft = make_draft(world, entry->message);
+	struct delivery *delivery = NULL;
+	struct error error = {0};
+
+	if (draft == NULL)
+		return;
+	if (entry->now == ABSENT) {
+		entry = model_move_to_end(&world->model.drops[drop], entry);
+		set(entry, 1, MAYBE, MAYBE);
+	}
+	struct delivery_request request = request_of(draft, entry->message, entry->uid);
+	enum store_result result =
+		delivery_prepare(&world->root, &place, &request, 1, &delivery, &error);
+
+	if (result == STORE_EXISTS) {
+		set(entry, 1, PRESENT, PRESENT);
+	} else if (world_allows(world, "bringing again", result, &error)) {
+		finish(world, delivery, true, entry, 1);
+	}
+	draft_free(draft);
+}
+
+void world_bring_again(struct world *world, size_t drop)
+{
+	struct model_drop *model = &world->model.drops[drop];
+
+	for (size_t i = model->count; i-- > 0;)
+		if (model->entries[i].brought && model->entries[i].after_cut == MAYBE) {
+			explorer_operation(world->explorer, "import");
+			bring_again(world, drop, &model->entries[i]);
+		}
 }
 
 void world_update(struct world *world, size_t drop, struct session *session, unsigned deleted)
