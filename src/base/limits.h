@@ -73,6 +73,7 @@
 #define AUTH_ANSWER_MS	   60000 /* of auth: LOGIN_QUEUE_MAX hashes take less; then [SYS/TEMP] */
 #define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
 #define DRAIN_AGAIN_MS 1000 /* a second SIGTERM after that ends everything at once */
+#define CONNECTIONS_PER_ADDRESS 256 /* of a worker, unless the operator says another number */
 #define OUTPUT_OCTETS_MAX  (64 * 1024) /* waiting for a slow peer, a connection */
 
 /* ---- messages of `postern deliver`, for each uid of the sender ---- */

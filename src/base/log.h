@@ -16,6 +16,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_JOURNAL };
+enum log_format { LOG_AS_TEXT, LOG_AS_JSON };
+
 #define LOG_LINE_MAX 1024
 
 /* "supervisor", "auth", "worker". Again after standard error was replaced. */

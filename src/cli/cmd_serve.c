@@ -29,13 +29,15 @@ static int print_help(void)
 int cmd_serve(struct context *context, int argc, char **argv)
 {
 	static struct config config;
-	struct error error = {.code = ERROR_NONE};
+	static struct problems problems;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return print_help();
 	}
-	if (config_parse(argc - 1, argv + 1, context->root, &config, &error) != ERROR_NONE)
-		return command_fail(context, &error);
-	return server_run(&config);
+	config_read(argc - 1, argv + 1, context->root, &config, &problems);
+	if (problems.count == 0)
+		return server_run(&config);
+	problems_print(&problems, "postern serve: ", stderr);
+	return error_meaning(problems.list[0].code)->exit_code;
 }

@@ -14,8 +14,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define NEAREST_MAX 16 /* longer words are no typing errors of ours */
-#define TABLE_MAX   16
+#include "base/nearest.h"
+
+#define TABLE_MAX 16
 
 static void print_table(FILE *out, const struct context *context, const struct command_table *table)
 {
@@ -31,50 +32,6 @@ static void print_table(FILE *out, const struct context *context, const struct c
 		fprintf(out, "\n%s\n", table->footer);
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Levenshtein's distance: how many octets must be put in, taken out or changed. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[NEAREST_MAX + 1], length = strlen(b);
-
-	if (strlen(a) > NEAREST_MAX || length > NEAREST_MAX)
-		return NEAREST_MAX;
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 1; j <= length; j++) {
-			size_t replaced = diagonal + (a[i] != b[j - 1]);
-
-			diagonal = row[j];
-			row[j] = smaller(smaller(row[j], row[j - 1]) + 1, replaced);
-		}
-	}
-	return row[length];
-}
-
-const char *command_nearest(const char *word, const char *const *names, size_t count)
-{
-	const char *nearest = NULL;
-	size_t least = strlen(word) / 2 + 1;
-
-	for (size_t i = 0; i < count; i++) {
-		size_t found = distance(word, names[i]);
-
-		if (found < least) {
-			least = found;
-			nearest = names[i];
-		}
-	}
-	return nearest;
-}
-
 static int unknown_word(const struct context *context, const struct command_table *table,
 			const char *word)
 {
@@ -84,7 +41,7 @@ static int unknown_word(const struct context *context, const struct command_tabl
 	assert(table->count <= TABLE_MAX);
 	for (size_t i = 0; i < table->count; i++)
 		names[i] = table->rows[i].name;
-	nearest = command_nearest(word, names, table->count);
+	nearest = nearest_word(word, names, table->count);
 	error_escape(bytes_of(word), room, sizeof(room));
 	if (nearest)
 		return command_fail_usage(context, "there is no command %s; did you mean %s?", room,

@@ -41,9 +41,6 @@ int command_fail(const struct context *context, const struct error *error);
 int command_fail_usage(const struct context *context, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Of `count` names the one that is most like `word`, when it is like it at all, else NULL. */
-const char *command_nearest(const char *word, const char *const *names, size_t count);
-
 int cmd_serve(struct context *context, int argc, char **argv);
 int cmd_account(struct context *context, int argc, char **argv);
 int cmd_deliver(struct context *context, int argc, char **argv);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/nearest.h"
+
 #define ROWS_MAX 16
 #define FOUND    1 /* what getopt_long returns for a row; no letter */
 
@@ -85,7 +87,7 @@ static int unknown_option(const struct context *context, const struct option_pag
 					  optopt > ' ' && optopt < 0x7f ? optopt : '?');
 	for (size_t i = 0; i < page->row_count; i++)
 		names[i] = page->rows[i].name;
-	nearest = command_nearest(word + 2, names, page->row_count);
+	nearest = nearest_word(word + 2, names, page->row_count);
 	error_escape(bytes_of(word), room, sizeof(room));
 	if (nearest)
 		return command_fail_usage(context, "there is no option %s; did you mean --%s?",

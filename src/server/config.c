@@ -1,79 +1,151 @@
 /*
- * config: the table of settings, and its two readers: flags and ROOT/postern.conf.
+ * config: the table of settings, the values they take, flags and defaults.
  *
- * Guarantees: a config that was parsed is complete (defaults filled in, paths absolute) and within
- * the limits; a word or line that is not understood is an error that names it, never ignored.
+ * Guarantees: a config without problems is complete (defaults filled in, paths absolute) and within
+ * the limits; a word or line that is not understood is a problem that names it, never ignored.
  * Must not know: what the settings are used for.
  */
 #include "server/config.h"
 
-#include <fcntl.h>
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
-/* How Debian builds the library; upstream's default is a handler without the line. */
-#define INI_HANDLER_LINENO 1
-#include <ini.h>
-
+#include "base/nearest.h"
 #include "base/number.h"
-#include "server/instance.h"
+#include "server/config_private.h"
 
-enum setting_kind { SETTING_LISTENER, SETTING_PATH, SETTING_COUNT, SETTING_SWITCH };
+enum setting_kind {
+	SETTING_LISTENER,
+	SETTING_PATH,
+	SETTING_PATHS, /* repeatable */
+	SETTING_NUMBER,
+	SETTING_SWITCH,
+	SETTING_CHOICE
+};
 
 struct setting {
-	const char *section, *key, *flag;
+	const char *key; /* and, behind two hyphens, the flag */
 	enum setting_kind kind;
 	const char *argument; /* as --help calls it */
-	enum listener_kind listener;
-	size_t offset;        /* of the member of struct config */
 	const char *fallback; /* the default, in words */
 	const char *help;
+	size_t offset; /* of the member of struct config */
+	enum listener_kind listener;
+	uint32_t least, most;       /* of a number */
+	const char *const *choices; /* by number, NULL behind the last */
 };
 
-/* Column by column as struct setting has them. */
+static const char *const log_targets[] = {
+	[LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", [LOG_TO_JOURNAL] = "journal", NULL};
+static const char *const log_formats[] = {[LOG_AS_TEXT] = "text", [LOG_AS_JSON] = "json", NULL};
+static const char *const log_levels[] = {[LOG_LEVEL_ERROR] = "error",
+					 [LOG_LEVEL_WARNING] = "warning",
+					 [LOG_LEVEL_INFO] = "info",
+					 [LOG_LEVEL_DEBUG] = "debug",
+					 NULL};
+
+#define MEMBER(name) .offset = offsetof(struct config, name)
+
+/* In the order in which --help has them. */
 static const struct setting settings[] = {
-	{"serve", "pop3", "--pop3", SETTING_LISTENER, "ADDR", LISTENER_POP3, 0,
-	 ":110 as root, else 127.0.0.1:1110", "POP3 on this address; repeatable"},
-	{"serve", "pop3s", "--pop3s", SETTING_LISTENER, "ADDR", LISTENER_POP3S, 0,
-	 ":995 as root, else 127.0.0.1:1995", "POP3 with TLS from the first octet; repeatable"},
-	{"serve", "lmtp", "--lmtp", SETTING_LISTENER, "ADDR|unix:PATH", LISTENER_LMTP, 0,
-	 "ROOT/run/lmtp.sock, always", "LMTP here as well; repeatable"},
-	{"serve", "tls-cert", "--tls-cert", SETTING_PATH, "FILE", 0,
-	 offsetof(struct config, tls_certificate), "a self-signed one in ROOT/tls",
-	 "certificate and its chain, PEM"},
-	{"serve", "tls-key", "--tls-key", SETTING_PATH, "FILE", 0, offsetof(struct config, tls_key),
-	 "its key", "the certificate's key, PEM"},
-	{"serve", "workers", "--workers", SETTING_COUNT, "N", 0, offsetof(struct config, workers),
-	 "the number of processors", "processes that talk to clients"},
-	{"serve", "allow-plaintext", "--allow-plaintext", SETTING_SWITCH, "", 0,
-	 offsetof(struct config, allow_plaintext), "no",
-	 "logins without TLS from other hosts too; loopback always may"},
+	{.key = "pop3",
+	 .kind = SETTING_LISTENER,
+	 .listener = LISTENER_POP3,
+	 .argument = "ADDR",
+	 .fallback = ":110 as root, else 127.0.0.1:1110",
+	 .help = "POP3 on this address; repeatable"},
+	{.key = "pop3s",
+	 .kind = SETTING_LISTENER,
+	 .listener = LISTENER_POP3S,
+	 .argument = "ADDR",
+	 .fallback = ":995 as root, else 127.0.0.1:1995",
+	 .help = "POP3 with TLS from the first octet; repeatable"},
+	{.key = "lmtp",
+	 .kind = SETTING_LISTENER,
+	 .listener = LISTENER_LMTP,
+	 .argument = "ADDR|unix:PATH",
+	 .fallback = "ROOT/run/lmtp.sock, always",
+	 .help = "LMTP here as well; repeatable"},
+	{.key = "tls-cert",
+	 .kind = SETTING_PATH,
+	 MEMBER(tls_certificate),
+	 .argument = "FILE",
+	 .fallback = "a self-signed one in ROOT/tls",
+	 .help = "certificate and its chain, PEM"},
+	{.key = "tls-key",
+	 .kind = SETTING_PATH,
+	 MEMBER(tls_key),
+	 .argument = "FILE",
+	 .fallback = "its key",
+	 .help = "the certificate's key, PEM"},
+	{.key = "workers",
+	 .kind = SETTING_NUMBER,
+	 MEMBER(workers),
+	 .least = 1,
+	 .most = WORKERS_MAX,
+	 .argument = "N",
+	 .fallback = "the number of processors",
+	 .help = "processes that talk to clients"},
+	{.key = "allow-plaintext",
+	 .kind = SETTING_SWITCH,
+	 MEMBER(allow_plaintext),
+	 .argument = "",
+	 .fallback = "no",
+	 .help = "logins without TLS from other hosts too; loopback always may"},
+	{.key = "connections-per-address",
+	 .kind = SETTING_NUMBER,
+	 MEMBER(connections_per_address),
+	 .least = 0,
+	 .most = SESSIONS_MAX,
+	 .argument = "N",
+	 .fallback = "256",
+	 .help = "that one address (IPv6: one /64) may have in a worker; 0: any number"},
+	{.key = "mail-root",
+	 .kind = SETTING_PATHS,
+	 MEMBER(mail_roots),
+	 .argument = "DIR",
+	 .fallback = "/var/mail as root, and ROOT/mail always",
+	 .help = "a further folder that maildrops may lie in; repeatable"},
+	{.key = "log-to",
+	 .kind = SETTING_CHOICE,
+	 MEMBER(log_to),
+	 .choices = log_targets,
+	 .argument = "WHERE",
+	 .fallback = "stderr",
+	 .help = "stderr, syslog or journal"},
+	{.key = "log-format",
+	 .kind = SETTING_CHOICE,
+	 MEMBER(log_format),
+	 .choices = log_formats,
+	 .argument = "FORM",
+	 .fallback = "text",
+	 .help = "text or json: a line is one object"},
+	{.key = "log-level",
+	 .kind = SETTING_CHOICE,
+	 MEMBER(log_level),
+	 .choices = log_levels,
+	 .argument = "LEVEL",
+	 .fallback = "info",
+	 .help = "error, warning, info or debug"},
 };
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+_Static_assert(SETTINGS <= CONFIG_KEYS_MAX, "a source knows which keys it has seen");
 
-/* Where values come from: the first value of a source replaces the list of the source before. */
-struct source {
-	struct config *config;
-	bool seen[SETTINGS];
-	const char *file; /* NULL: the command line */
-	int line;
-	struct error *error;
-	enum error_code code;
-};
-
-static enum error_code complain(struct source *source, const char *what, const char *word)
+void config_complain(struct config_source *source, const char *what, const char *word)
 {
 	char room[128];
 	const char *shown = error_escape(bytes_of(word), room, sizeof(room));
 
 	if (source->file)
-		source->code = error_set(source->error, ERROR_CONFIG, "%s line %d: %s: %s",
-					 source->file, source->line, what, shown);
+		(void)problems_add(source->problems, ERROR_CONFIG, "%s line %d: %s: %s",
+				   source->file, source->line, what, shown);
 	else
-		source->code = error_set(source->error, ERROR_USAGE, "serve: %s: %s", what, shown);
-	return source->code;
+		(void)problems_add(source->problems, ERROR_USAGE, "%s: %s", what, shown);
 }
+
+/* ---- values ---- */
 
 static void remove_listeners(struct config *config, enum listener_kind kind)
 {
@@ -100,27 +172,29 @@ static enum error_code add_listener(struct config *config, enum listener_kind ki
 	if (listener->address.storage.ss_family == AF_UNIX && kind != LISTENER_LMTP)
 		return error_set(error, ERROR_USAGE, "only LMTP can listen on a unix socket");
 	listener->kind = kind;
+	listener->line = 0;
 	config->listener_count++;
 	return ERROR_NONE;
 }
 
-static enum error_code apply_listener(struct source *source, const struct setting *setting,
-				      const char *value)
+static void set_listener(struct config_source *source, const struct setting *setting,
+			 const char *value)
 {
+	struct config *config = source->config;
 	char room[PATH_MAX + 256];
 	struct error why;
 
 	if (source->file && bytes_start_with(bytes_of(value), BYTES("unix:")) && value[5] != '/' &&
 	    value[5] != '\0') {
-		(void)snprintf(room, sizeof(room), "unix:%s/%.200s", source->config->root,
-			       value + 5);
+		(void)snprintf(room, sizeof(room), "unix:%s/%.200s", config->root, value + 5);
 		value = room;
 	}
 	if (!source->seen[setting - settings])
-		remove_listeners(source->config, setting->listener);
-	if (add_listener(source->config, setting->listener, value, &why) != ERROR_NONE)
-		return complain(source, why.text, value);
-	return ERROR_NONE;
+		remove_listeners(config, setting->listener);
+	if (add_listener(config, setting->listener, value, &why) != ERROR_NONE)
+		config_complain(source, why.text, value);
+	else if (source->file)
+		config->listeners[config->listener_count - 1].line = (uint32_t)source->line;
 }
 
 /* The daemon keeps a path absolute. A relative one begins at base; NULL: where the command was
@@ -140,152 +214,157 @@ static bool absolute_path(const char *base, const char *path, char out[PATH_MAX]
 }
 
 /* What the file says means the same whoever starts the server from wherever. */
-static const char *base_of(const struct source *source)
+static void set_path(struct config_source *source, const char *value, char path[PATH_MAX])
 {
-	return source->file ? source->config->root : NULL;
+	const char *base = source->file ? source->config->root : NULL;
+
+	if (value[0] == '\0' || !absolute_path(base, value, path))
+		config_complain(source, "not a path", value);
 }
 
-static enum error_code apply_count(struct source *source, const char *value, uint32_t *count)
+static void set_mail_root(struct config_source *source, const struct setting *setting,
+			  const char *value)
 {
+	struct config *config = source->config;
+
+	if (!source->seen[setting - settings])
+		config->mail_root_count = 0;
+	if (config->mail_root_count == CONFIG_MAIL_ROOTS_MAX)
+		config_complain(source, "too many mail roots", value);
+	else
+		set_path(source, value, config->mail_roots[config->mail_root_count++]);
+}
+
+static void set_number(struct config_source *source, const struct setting *setting,
+		       const char *value, uint32_t *number_out)
+{
+	char what[64];
 	uint64_t number;
 
-	if (!number_parse(bytes_of(value), WORKERS_MAX, &number) || number == 0)
-		return complain(source, "not a number of workers from 1 to 64", value);
-	*count = (uint32_t)number;
-	return ERROR_NONE;
+	if (number_parse(bytes_of(value), setting->most, &number) && number >= setting->least) {
+		*number_out = (uint32_t)number;
+		return;
+	}
+	(void)snprintf(what, sizeof(what), "%s is not a number from %u to %u", setting->key,
+		       setting->least, setting->most);
+	config_complain(source, what, value);
 }
 
-static enum error_code apply_switch(struct source *source, const char *value, bool *wanted)
+static void set_switch(struct config_source *source, const char *value, bool *wanted_out)
 {
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return complain(source, "neither yes nor no", value);
-	*wanted = value[0] == 'y';
-	return ERROR_NONE;
+	if (strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)
+		*wanted_out = value[0] == 'y';
+	else
+		config_complain(source, "neither yes nor no", value);
 }
 
-static enum error_code apply(struct source *source, const struct setting *setting,
-			     const char *value)
+static void set_choice(struct config_source *source, const struct setting *setting,
+		       const char *value, uint32_t *choice_out)
 {
-	char *member = (char *)source->config + setting->offset;
-	enum error_code code = ERROR_NONE;
+	char what[64];
 
-	if (setting->kind == SETTING_LISTENER)
-		code = apply_listener(source, setting, value);
-	else if (source->seen[setting - settings])
-		code = complain(source, "given twice", setting->key);
-	else if (setting->kind == SETTING_COUNT)
-		code = apply_count(source, value, (uint32_t *)(void *)member);
+	for (uint32_t i = 0; setting->choices[i]; i++) {
+		if (strcmp(setting->choices[i], value) == 0) {
+			*choice_out = i;
+			return;
+		}
+	}
+	(void)snprintf(what, sizeof(what), "%s is not %s", setting->key, setting->help);
+	config_complain(source, what, value);
+}
+
+static void set_once(struct config_source *source, const struct setting *setting, const char *value)
+{
+	void *member = (char *)source->config + setting->offset;
+
+	if (source->seen[setting - settings])
+		config_complain(source, "given twice", setting->key);
+	else if (setting->kind == SETTING_NUMBER)
+		set_number(source, setting, value, member);
 	else if (setting->kind == SETTING_SWITCH)
-		code = apply_switch(source, value, (bool *)(void *)member);
-	else if (value[0] == '\0' || !absolute_path(base_of(source), value, member))
-		code = complain(source, "not a path", value);
-	source->seen[setting - settings] = true;
-	return code;
+		set_switch(source, value, member);
+	else if (setting->kind == SETTING_CHOICE)
+		set_choice(source, setting, value, member);
+	else
+		set_path(source, value, member);
 }
 
-/* ---- flags ---- */
-
-static const struct setting *find_flag(const char *word, size_t length)
+static const struct setting *find(struct bytes key)
 {
 	for (size_t i = 0; i < SETTINGS; i++)
-		if (bytes_equal((struct bytes){word, length}, bytes_of(settings[i].flag)))
+		if (bytes_equal(key, bytes_of(settings[i].key)))
 			return &settings[i];
 	return NULL;
 }
 
-static enum error_code read_flags(struct source *source, int argc, char *const *argv)
+static void complain_of_key(struct config_source *source, const char *word)
+{
+	const char *names[SETTINGS], *meant;
+	char what[64], key[32] = "";
+	struct bytes rest = bytes_of(word);
+
+	if (!source->file && bytes_start_with(rest, BYTES("--")))
+		rest = bytes_skip(rest, 2);
+	(void)bytes_to_string(bytes_first(rest, strcspn(rest.data, "=")), key, sizeof(key));
+
+	for (size_t i = 0; i < SETTINGS; i++)
+		names[i] = settings[i].key;
+	meant = nearest_word(key, names, SETTINGS);
+	(void)snprintf(what, sizeof(what), "no such %s%s%s%s", source->file ? "key" : "flag",
+		       meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+	config_complain(source, what, word);
+}
+
+static void set(struct config_source *source, const struct setting *setting, const char *value)
+{
+	if (setting->kind == SETTING_LISTENER)
+		set_listener(source, setting, value);
+	else if (setting->kind == SETTING_PATHS)
+		set_mail_root(source, setting, value);
+	else
+		set_once(source, setting, value);
+	source->seen[setting - settings] = true;
+}
+
+void config_set(struct config_source *source, const char *key, const char *value)
+{
+	const struct setting *setting = find(bytes_of(key));
+
+	if (setting)
+		set(source, setting, value);
+	else
+		complain_of_key(source, key);
+}
+
+/* ---- flags ---- */
+
+static const struct setting *find_flag(const char *word)
+{
+	struct bytes name = bytes_first(bytes_of(word), strcspn(word, "="));
+
+	return bytes_start_with(name, BYTES("--")) ? find(bytes_skip(name, 2)) : NULL;
+}
+
+static void read_flags(struct config_source *source, int argc, char *const *argv)
 {
 	for (int i = 0; i < argc; i++) {
 		const char *equals = strchr(argv[i], '=');
-		size_t length = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
-		const struct setting *setting = find_flag(argv[i], length);
+		const struct setting *setting = find_flag(argv[i]);
 		const char *value = equals ? equals + 1 : NULL;
 
-		if (!setting)
-			return complain(source, "no such flag", argv[i]);
+		if (!setting) {
+			complain_of_key(source, argv[i]);
+			continue;
+		}
 		if (!value && setting->kind == SETTING_SWITCH)
 			value = "yes";
 		else if (!value && i + 1 < argc)
 			value = argv[++i];
-		if (!value)
-			return complain(source, "a value is missing behind", argv[i]);
-		if (apply(source, setting, value) != ERROR_NONE)
-			return source->code;
+		if (value)
+			set(source, setting, value);
+		else
+			config_complain(source, "a value is missing behind", argv[i]);
 	}
-	return ERROR_NONE;
-}
-
-/* ---- the file ---- */
-
-#define LINE_OCTETS 200 /* what inih takes in one piece, as Debian builds it */
-
-struct lines {
-	struct bytes rest;
-	struct source *source;
-};
-
-/* inih takes an over-long line for two; so the lines are cut here. Returns NULL at the end, as
- * fgets() would. */
-static char *next_line(char *room, int octets, void *context)
-{
-	struct lines *lines = context;
-	const char *end = memchr(lines->rest.data, '\n', lines->rest.length);
-	size_t length = end ? (size_t)(end - lines->rest.data) + 1 : lines->rest.length;
-
-	if (length == 0 || lines->source->code != ERROR_NONE)
-		return NULL;
-	lines->source->line++;
-	if (length >= LINE_OCTETS || length >= (size_t)octets) {
-		complain(lines->source, "a line is too long", "more than 198 octets");
-		return NULL;
-	}
-	if (!bytes_to_string(bytes_first(lines->rest, length), room, (size_t)octets)) {
-		complain(lines->source, "not text", "a NUL octet");
-		return NULL;
-	}
-	lines->rest = bytes_skip(lines->rest, length);
-	return room;
-}
-
-/* 1 tells inih that the line was understood; problems are kept in the source. */
-static int on_key(void *context, const char *section, const char *name, const char *value, int line)
-{
-	struct lines *lines = context;
-
-	if (lines->source->code != ERROR_NONE)
-		return 1;
-	lines->source->line = line;
-	for (size_t i = 0; i < SETTINGS; i++) {
-		if (strcmp(settings[i].section, section) != 0 || strcmp(settings[i].key, name) != 0)
-			continue;
-		apply(lines->source, &settings[i], value);
-		return 1;
-	}
-	complain(lines->source, "no such section and key", name);
-	return 1;
-}
-
-static enum error_code read_file(struct source *source)
-{
-	struct lines lines = {.source = source};
-	struct buffer text;
-	int bad_line;
-
-	buffer_init(&text, CONFIG_OCTETS_MAX);
-	source->code =
-		instance_read(AT_FDCWD, source->file, CONFIG_OCTETS_MAX, &text, source->error);
-	if (source->code == ERROR_NONE) {
-		lines.rest = buffer_bytes(&text);
-		bad_line = ini_parse_stream(next_line, &lines, on_key, &lines);
-		if (source->code == ERROR_NONE && bad_line != 0) {
-			source->line = bad_line;
-			complain(source, "not understood", "neither [section] nor key = value");
-		}
-	} else if (source->code == ERROR_NO_INPUT) {
-		source->code = ERROR_NONE;
-	}
-	buffer_free(&text);
-	return source->code;
 }
 
 /* ---- defaults ---- */
@@ -298,65 +377,80 @@ static bool has_listener(const struct config *config, enum listener_kind kind)
 	return false;
 }
 
-static enum error_code add_defaults(struct config *config, struct error *error)
+static void set_defaults(struct config *config)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	config->workers = processors < 1             ? 1
+			  : processors > WORKERS_MAX ? WORKERS_MAX
+						     : (uint32_t)processors;
+	config->connections_per_address = CONNECTIONS_PER_ADDRESS;
+	config->log_level = LOG_LEVEL_INFO;
+}
+
+static void add_listeners(struct config *config, struct problems *problems)
 {
 	bool root = geteuid() == 0;
 	char path[PATH_MAX + 32];
 	enum error_code code = ERROR_NONE;
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	struct error error;
 
-	if (config->workers == 0)
-		config->workers = processors < 1             ? 1
-				  : processors > WORKERS_MAX ? WORKERS_MAX
-							     : (uint32_t)processors;
-	if (!has_listener(config, LISTENER_POP3) && !has_listener(config, LISTENER_POP3S)) {
-		code = add_listener(config, LISTENER_POP3, root ? ":110" : "127.0.0.1:1110", error);
-		if (code == ERROR_NONE)
-			code = add_listener(config, LISTENER_POP3S,
-					    root ? ":995" : "127.0.0.1:1995", error);
-	}
-	if (code != ERROR_NONE)
-		return code;
+	config->default_listeners =
+		!has_listener(config, LISTENER_POP3) && !has_listener(config, LISTENER_POP3S);
+	if (config->default_listeners)
+		code = add_listener(config, LISTENER_POP3, root ? ":110" : "127.0.0.1:1110",
+				    &error);
+	if (config->default_listeners && code == ERROR_NONE)
+		code = add_listener(config, LISTENER_POP3S, root ? ":995" : "127.0.0.1:1995",
+				    &error);
 	(void)snprintf(path, sizeof(path), "unix:%s/run/lmtp.sock", config->root);
-	return add_listener(config, LISTENER_LMTP, path, error);
+	if (code == ERROR_NONE)
+		code = add_listener(config, LISTENER_LMTP, path, &error);
+	if (code != ERROR_NONE)
+		(void)problems_take(problems, &error);
 }
 
-static enum error_code set_root(struct config *config, const char *root, struct error *error)
+static void set_root(struct config *config, const char *root, struct problems *problems)
 {
 	size_t length;
 
 	if (!absolute_path(NULL, root, config->root))
-		return error_set(error, ERROR_USAGE, "the root's path is too long: %.100s", root);
+		(void)problems_add(problems, ERROR_USAGE, "the root's path is too long: %.100s",
+				   root);
 	length = strlen(config->root);
 	while (length > 1 && config->root[length - 1] == '/')
 		config->root[--length] = '\0';
-	return ERROR_NONE;
+}
+
+void config_read(int argc, char *const *argv, const char *root, struct config *config_out,
+		 struct problems *problems)
+{
+	char file[PATH_MAX + 16];
+	struct config_source from_file = {.config = config_out, .problems = problems, .file = file};
+	struct config_source from_flags = {.config = config_out, .problems = problems};
+
+	memset(config_out, 0, sizeof(*config_out));
+	config_out->argument_count = argc;
+	config_out->arguments = argv;
+	set_defaults(config_out);
+	set_root(config_out, root, problems);
+	(void)snprintf(file, sizeof(file), "%s/postern.conf", config_out->root);
+	config_read_file(&from_file);
+	read_flags(&from_flags, argc, argv);
+	if (!config_out->tls_certificate[0] != !config_out->tls_key[0])
+		(void)problems_add(problems, argc > 0 ? ERROR_USAGE : ERROR_CONFIG,
+				   "--tls-cert and --tls-key belong together");
+	add_listeners(config_out, problems);
 }
 
 enum error_code config_parse(int argc, char *const *argv, const char *root,
 			     struct config *config_out, struct error *error)
 {
-	char file[PATH_MAX + 16];
-	struct source from_file = {.config = config_out, .file = file, .error = error};
-	struct source from_flags = {.config = config_out, .error = error};
-	enum error_code code;
+	static struct problems problems;
 
-	memset(config_out, 0, sizeof(*config_out));
-	config_out->argument_count = argc;
-	config_out->arguments = argv;
-	code = set_root(config_out, root, error);
-	if (code != ERROR_NONE)
-		return code;
-	(void)snprintf(file, sizeof(file), "%s/postern.conf", config_out->root);
-	code = read_file(&from_file);
-	if (code == ERROR_NONE)
-		code = read_flags(&from_flags, argc, argv);
-	if (code != ERROR_NONE)
-		return code;
-	if (!config_out->tls_certificate[0] != !config_out->tls_key[0])
-		return error_set(error, ERROR_USAGE,
-				 "serve: --tls-cert and --tls-key belong together");
-	return add_defaults(config_out, error);
+	problems.count = 0;
+	config_read(argc, argv, root, config_out, &problems);
+	return problems_first(&problems, error);
 }
 
 void config_help(FILE *out)
@@ -364,19 +458,32 @@ void config_help(FILE *out)
 	for (size_t i = 0; i < SETTINGS; i++) {
 		char flag[64];
 
-		(void)snprintf(flag, sizeof(flag), "%s %s", settings[i].flag, settings[i].argument);
+		(void)snprintf(flag, sizeof(flag), "--%s %s", settings[i].key,
+			       settings[i].argument);
 		(void)fprintf(out, "  %-24s %s\n", flag, settings[i].help);
 		(void)fprintf(out, "  %-24s (default: %s)\n", "", settings[i].fallback);
 	}
 }
 
+static const char *const listener_names[] = {[LISTENER_POP3] = "pop3",
+					     [LISTENER_POP3S] = "pop3s",
+					     [LISTENER_LMTP] = "lmtp",
+					     [LISTENER_SMTP] = "smtp",
+					     [LISTENER_SOCKETMAP] = "socketmap"};
+
 const char *config_listener_name(enum listener_kind kind)
 {
-	static const char *const names[] = {[LISTENER_POP3] = "pop3",
-					    [LISTENER_POP3S] = "pop3s",
-					    [LISTENER_LMTP] = "lmtp",
-					    [LISTENER_SMTP] = "smtp",
-					    [LISTENER_SOCKETMAP] = "socketmap"};
+	return listener_names[kind];
+}
 
-	return names[kind];
+bool config_listener_kind(struct bytes name, enum listener_kind *kind_out)
+{
+	for (size_t i = LISTENER_POP3; i < sizeof(listener_names) / sizeof(listener_names[0]);
+	     i++) {
+		if (bytes_equal(name, bytes_of(listener_names[i]))) {
+			*kind_out = (enum listener_kind)i;
+			return true;
+		}
+	}
+	return false;
 }

@@ -74,7 +74,7 @@ static const struct row rows[] = {
 	 "[server]\nworkers = 2\n",
 	 {NULL},
 	 ERROR_CONFIG,
-	 "line 2",
+	 "line 1",
 	 0,
 	 0,
 	 false},
@@ -95,6 +95,39 @@ static const struct row rows[] = {
 	 {NULL},
 	 ERROR_CONFIG,
 	 "line 3",
+	 0,
+	 0,
+	 false},
+	{"file, indented",
+	 "[serve]\npop3 = :1\n  workers = 4\n",
+	 {NULL},
+	 ERROR_NONE,
+	 NULL,
+	 2,
+	 4,
+	 false},
+	{"file, from another system",
+	 "\xef\xbb\xbf[serve]\r\nworkers = 4\r\n",
+	 {NULL},
+	 ERROR_NONE,
+	 NULL,
+	 3,
+	 4,
+	 false},
+	{"file, comments",
+	 "; a\n# b\n\n[serve] ; c\nworkers = 4 ; d\n",
+	 {NULL},
+	 ERROR_NONE,
+	 NULL,
+	 3,
+	 4,
+	 false},
+	{"what was meant", NULL, {"--worker", "3"}, ERROR_USAGE, "mean workers?", 0, 0, false},
+	{"no such log",
+	 NULL,
+	 {"--log-to", "file"},
+	 ERROR_USAGE,
+	 "stderr, syslog or journal",
 	 0,
 	 0,
 	 false},
@@ -157,6 +190,85 @@ static void test_rows(void **state)
 	instance_remove(directory, "postern.conf");
 	close(directory);
 	(void)rmdir(folder);
+}
+
+/* Every problem is told, each once, with its line. */
+static void test_problems(void **state)
+{
+	static const struct {
+		const char *name, *file, *word;
+		const char *texts[5];
+	} wrong[] = {
+		{"none", "[serve]\nworkers = 1\n", NULL, {NULL}},
+		{"keys, in their order",
+		 "[serve]\nworker = 1\npop3 = x\nworkers = 65\nlog-to = file\n",
+		 "--pop4=x",
+		 {"line 2: no such key; did you mean workers?: worker",
+		  "line 3: ", "line 4: workers is not a number from 1 to 64: 65",
+		  "line 5: log-to is not stderr, syslog or journal: file",
+		  "no such flag; did you mean pop3?: --pop4=x"}},
+		{"lines that are none",
+		 "[serve]\nworkers\nbeta\n[other]\nworkers = 0\n[serve\nworkers = 0\n",
+		 NULL,
+		 {"line 2: neither", "line 3: neither", "line 4: no such section",
+		  "line 6: neither"}},
+		{"no section",
+		 "workers = 0\npop3 = x\n[serve]\nworkers = 0\n",
+		 NULL,
+		 {"line 1: a key before", "line 4: workers"}},
+		{"half a pair",
+		 "[serve]\ntls-key = x\nx = y\n",
+		 NULL,
+		 {"line 3: no such key: x", "--tls-cert and --tls-key"}},
+	};
+	static struct problems problems;
+	static struct config config;
+	char root[] = "/tmp/config-test-XXXXXX";
+	int directory;
+
+	(void)state;
+	test_check(mkdtemp(root) != NULL);
+	directory = open(root, O_RDONLY | O_DIRECTORY);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char word[32] = "", *words[] = {word};
+		size_t count = 0;
+
+		test_row(wrong[i].name);
+		snprintf(word, sizeof(word), "%s", wrong[i].word ? wrong[i].word : "");
+		write_file(directory, wrong[i].file);
+		problems.count = 0;
+		config_read(wrong[i].word ? 1 : 0, words, root, &config, &problems);
+		for (; count < 5 && wrong[i].texts[count]; count++)
+			test_check(strstr(problems.list[count].text, wrong[i].texts[count]));
+		test_check(problems.count == count);
+	}
+	instance_remove(directory, "postern.conf");
+	close(directory);
+	(void)rmdir(root);
+}
+
+/* More than are kept are counted. */
+static void test_many_problems(void **state)
+{
+	static struct problems problems;
+	char *text = NULL;
+	size_t length = 0;
+
+	(void)state;
+	for (size_t count = PROBLEMS_MAX - 1; count <= PROBLEMS_MAX + 1; count++) {
+		FILE *out = open_memstream(&text, &length);
+
+		problems.count = 0;
+		for (size_t i = 0; i < count; i++)
+			(void)problems_add(&problems, ERROR_CONFIG, "number %zu", i);
+		problems_print(&problems, "x: ", out);
+		fclose(out);
+		test_check(problems.count == count);
+		test_check(strstr(text, "x: number 62\n") != NULL);
+		test_check((strstr(text, "x: number 63\n") != NULL) == (count >= PROBLEMS_MAX));
+		test_check((strstr(text, "and 1 more") != NULL) == (count > PROBLEMS_MAX));
+		free(text);
+	}
 }
 
 static void check_path(const char *path, const char *expected, const char *root, const char *here)
@@ -263,9 +375,18 @@ static void test_paths(void **state)
 /* Every flag that is understood is in the help. */
 static void test_help(void **state)
 {
-	static const char *const flags[] = {"--pop3 ",           "--pop3s ",   "--lmtp ",
-					    "--tls-cert ",       "--tls-key ", "--workers ",
-					    "--allow-plaintext "};
+	static const char *const flags[] = {"--pop3 ",
+					    "--pop3s ",
+					    "--lmtp ",
+					    "--tls-cert ",
+					    "--tls-key ",
+					    "--workers ",
+					    "--allow-plaintext ",
+					    "--mail-root ",
+					    "--connections-per-address ",
+					    "--log-to ",
+					    "--log-format ",
+					    "--log-level "};
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -281,9 +402,8 @@ static void test_help(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_rows),
-	cmocka_unit_test(test_listeners_max),
-	cmocka_unit_test(test_paths),
-	cmocka_unit_test(test_help),
+	cmocka_unit_test(test_rows),          cmocka_unit_test(test_problems),
+	cmocka_unit_test(test_many_problems), cmocka_unit_test(test_listeners_max),
+	cmocka_unit_test(test_paths),         cmocka_unit_test(test_help),
 };
 TEST_MAIN(tests)

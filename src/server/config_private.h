@@ -1,0 +1,32 @@
+/*
+ * config_private: what the files of the configuration share.
+ *
+ *   config.c        the table, its values, flags, defaults
+ *   config_file.c   ROOT/postern.conf
+ */
+#ifndef SERVER_CONFIG_PRIVATE_H
+#define SERVER_CONFIG_PRIVATE_H
+
+#include "server/config.h"
+
+#define CONFIG_KEYS_MAX 64
+
+/* Where values come from: the first value of a source replaces the list of the source before. */
+struct config_source {
+	struct config *config;
+	struct problems *problems;
+	bool seen[CONFIG_KEYS_MAX];
+	const char *file; /* NULL: the command line */
+	int line;
+};
+
+/* A problem at this place of the source, about this word. */
+void config_complain(struct config_source *source, const char *what, const char *word);
+
+/* Takes one value; complains of it, or of a key that there is not. */
+void config_set(struct config_source *source, const char *key, const char *value);
+
+/* Reads source->file, if there is one. */
+void config_read_file(struct config_source *source);
+
+#endif

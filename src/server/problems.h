@@ -1,0 +1,32 @@
+/*
+ * problems: all that is wrong with the set-up of an instance, in the order in which it was found.
+ * Whoever looks goes on behind a problem, so that an operator sees every one at once.
+ */
+#ifndef SERVER_PROBLEMS_H
+#define SERVER_PROBLEMS_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+#define PROBLEMS_MAX 64 /* texts kept; more are counted */
+
+struct problems {
+	size_t count;
+	struct error list[PROBLEMS_MAX];
+};
+
+/* The same as error_set(), once more. */
+enum error_code problems_add(struct problems *problems, enum error_code code, const char *format,
+			     ...) __attribute__((format(printf, 3, 4)));
+
+/* One that a function returned. Returns its code. */
+enum error_code problems_take(struct problems *problems, const struct error *error);
+
+/* The first one, and how many there are besides, as one error; ERROR_NONE when there is none. */
+enum error_code problems_first(const struct problems *problems, struct error *error);
+
+/* One line each, behind `prefix`. */
+void problems_print(const struct problems *problems, const char *prefix, FILE *out);
+
+#endif
