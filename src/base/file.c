@@ -248,6 +248,11 @@ void disk_boot(struct disk *disk, uint8_t boot_out[16])
 	disk->operations->boot(disk, boot_out);
 }
 
+uint64_t disk_now_ns(struct disk *disk)
+{
+	return disk->operations->now_ns(disk);
+}
+
 uint64_t file_octets_read(void)
 {
 	return atomic_load_explicit(&octets_read, memory_order_relaxed);

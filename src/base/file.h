@@ -44,6 +44,8 @@ struct file_status {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t links;
+	uint64_t modified_ns; /* its content, in nanoseconds since 1970 of the disk's clock */
+	uint64_t changed_ns;  /* its content or what is known of it; no program can set it */
 	bool directory;
 };
 
@@ -53,6 +55,10 @@ struct disk *disk_kernel(void);
 /* 16 octets that change with every boot of the machine, and with it every loss of what was not
  * synced. Zeroes when unknown (then every start counts as a boot of its own). */
 void disk_boot(struct disk *disk, uint8_t boot_out[16]);
+
+/* What a file that is changed now gets as its time. The clock has a grain: a file that was changed
+ * twice within it has the same times both times. */
+uint64_t disk_now_ns(struct disk *disk);
 
 /* Takes over an open descriptor (kernel's disk only), as handed down by the supervisor. */
 int file_adopt(int descriptor, struct file **file_out);
@@ -127,6 +133,7 @@ struct disk_operations {
 	void (*unlock)(struct file *file);
 	int (*list)(struct file *directory, file_name_callback *callback, void *context);
 	void (*boot)(struct disk *disk, uint8_t boot_out[16]);
+	uint64_t (*now_ns)(struct disk *disk);
 };
 
 struct disk {

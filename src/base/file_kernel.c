@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/below.h"
@@ -207,6 +208,11 @@ int file_open_root(const char *path, struct file **file_out)
 
 /* ---- content ---- */
 
+static uint64_t nanoseconds(struct timespec time)
+{
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static int kernel_status(struct file *file, struct file_status *status_out)
 {
 	struct stat status;
@@ -218,6 +224,8 @@ static int kernel_status(struct file *file, struct file_status *status_out)
 		.device = status.st_dev,
 		.inode = status.st_ino,
 		.links = status.st_nlink,
+		.modified_ns = nanoseconds(status.st_mtim),
+		.changed_ns = nanoseconds(status.st_ctim),
 		.directory = S_ISDIR(status.st_mode),
 	};
 	return 0;
@@ -402,6 +410,16 @@ static void kernel_boot(struct disk *disk, uint8_t boot_out[16])
 	memcpy(boot_out, boot, sizeof(boot));
 }
 
+/* The clock that file systems take their times from: it goes forward by the tick. */
+static uint64_t kernel_now_ns(struct disk *disk)
+{
+	struct timespec now = {0};
+
+	(void)disk;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return nanoseconds(now);
+}
+
 static const struct disk_operations kernel_operations = {
 	.open = kernel_open,
 	.close = kernel_close,
@@ -418,6 +436,7 @@ static const struct disk_operations kernel_operations = {
 	.unlock = kernel_unlock,
 	.list = kernel_list,
 	.boot = kernel_boot,
+	.now_ns = kernel_now_ns,
 };
 
 struct disk *disk_kernel(void)

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/test.h"
 
@@ -431,6 +432,26 @@ static void test_boot(void **state)
 		assert_memory_not_equal(first, zeroes, 16);
 }
 
+/* A change never gets a time before it began, nor one that has not come. */
+static void test_times(void **state)
+{
+	uint64_t before = disk_now_ns(disk_kernel());
+	struct file_status status;
+	struct bytes text = BYTES("text");
+	struct timespec now;
+	struct file *file;
+
+	(void)state;
+	make_things();
+	file = must_open("plain", FILE_WRITE);
+	assert_int_equal(file_write(file, &text, 1, 0), 0);
+	assert_int_equal(file_status(file, &status), 0);
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+	assert_true(status.modified_ns >= before && status.changed_ns >= before);
+	assert_true(status.modified_ns / 1000000000 <= (uint64_t)now.tv_sec);
+	file_close(file);
+}
+
 /* ---- an older system ---- */
 
 #define LOAD(field)                                                                                \
@@ -489,7 +510,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_names),         cmocka_unit_test(test_list),
 	cmocka_unit_test(test_locks),         cmocka_unit_test(test_adopt),
 	cmocka_unit_test(test_close_on_exec), cmocka_unit_test(test_boot),
-	cmocka_unit_test(test_older_system),
+	cmocka_unit_test(test_times),         cmocka_unit_test(test_older_system),
 };
 
 TEST_MAIN_WITH(tests, make_root, remove_root)

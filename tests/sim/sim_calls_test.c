@@ -256,6 +256,46 @@ static void test_inode_numbers_return(void **state)
 	sim_disk_free(disk);
 }
 
+static uint64_t time_of(struct file *file)
+{
+	struct file_status status;
+
+	assert_int_equal(file_status(file, &status), 0);
+	assert_true(status.modified_ns == status.changed_ns);
+	return status.modified_ns;
+}
+
+/* Two changes within a grain of the clock have one time; a power cut takes a change's time with it.
+ */
+static void test_times(void **state)
+{
+	struct sim_disk *disk = sim_disk_new(1);
+	struct file *file = open_in(disk, "file", FILE_WRITE | FILE_CREATE);
+	uint64_t begin = disk_now_ns(sim_disk_base(disk));
+
+	(void)state;
+	assert_true(time_of(file) == begin);
+	assert_int_equal(append(file, "1", 0), 0);
+	assert_int_equal(append(file, "2", 0), 0);
+	assert_true(time_of(file) == begin);
+	sim_disk_settle(disk);
+	sim_disk_advance(disk, 5);
+	assert_true(disk_now_ns(sim_disk_base(disk)) == begin + 5);
+	assert_true(time_of(file) == begin);
+	assert_int_equal(append(file, "3", 0), 0);
+	assert_true(time_of(file) == begin + 5);
+	file_close(file);
+	for (enum sim_loss_kind kind = SIM_LOSS_NONE; kind <= SIM_LOSS_ALL; kind++) {
+		struct sim_disk *cut = sim_disk_cut(disk, (struct sim_loss){kind, 0});
+
+		file = open_in(cut, "file", FILE_READ);
+		assert_true(time_of(file) == (kind == SIM_LOSS_NONE ? begin + 5 : begin));
+		file_close(file);
+		sim_disk_free(cut);
+	}
+	sim_disk_free(disk);
+}
+
 const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_opening),
 	cmocka_unit_test(test_locks_go_with_the_handle),
@@ -264,6 +304,7 @@ const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_copy_is_the_next_process),
 	cmocka_unit_test(test_same_seed_same_disk),
 	cmocka_unit_test(test_inode_numbers_return),
+	cmocka_unit_test(test_times),
 };
 
 TEST_MAIN(tests)

@@ -27,6 +27,7 @@ struct sim_inode *sim_inode_new(struct sim_disk *disk, bool directory)
 		inode->number++;
 	while (number_taken(disk, inode->number));
 	inode->directory = directory;
+	inode->visible.modified_ns = inode->stable.modified_ns = disk->now_ns;
 	inode->next = disk->inodes;
 	disk->inodes = inode;
 	return inode;
@@ -34,6 +35,8 @@ struct sim_inode *sim_inode_new(struct sim_disk *disk, bool directory)
 
 void sim_change_apply(struct sim_view *view, const struct sim_change *change)
 {
+	if (view->modified_ns < change->now_ns)
+		view->modified_ns = change->now_ns;
 	switch (change->kind) {
 	case CHANGE_WRITE:
 		view_write(view, change->offset, change->data, change->length);
@@ -62,6 +65,7 @@ void sim_change_add(struct sim_disk *disk, struct sim_change change)
 
 	*kept = change;
 	kept->next = NULL;
+	kept->now_ns = disk->now_ns;
 	sim_change_apply(&change.inode->visible, kept);
 	*disk->pending_end = kept;
 	disk->pending_end = &kept->next;

@@ -140,6 +140,7 @@ struct sim_disk *sim_disk_copy(const struct sim_disk *disk)
 	copy->base = disk->base;
 	copy->seed = disk->seed;
 	copy->boots = disk->boots;
+	copy->now_ns = disk->now_ns;
 	copy->capacity = disk->capacity;
 	copy->errno_when_full = disk->errno_when_full;
 	copy_inodes(copy, disk);
@@ -155,7 +156,7 @@ static uint64_t digest(const struct sim_inode *inode, bool stable)
 	uint64_t sum = sim_mix(inode->number, view->size);
 	uint64_t names = 0;
 
-	sum = sim_mix(sum, view_digest(view));
+	sum = sim_mix(sim_mix(sum, view_digest(view)), view->modified_ns);
 	for (size_t i = 0; i < view->name_count; i++) {
 		const char *name = view->names[i].name;
 

@@ -169,6 +169,8 @@ static int sim_status(struct file *file, struct file_status *status_out)
 		.device = 1,
 		.inode = inode->number,
 		.links = links(disk_of(file), inode),
+		.modified_ns = inode->visible.modified_ns,
+		.changed_ns = inode->visible.modified_ns,
 		.directory = inode->directory,
 	};
 	return 0;
@@ -309,6 +311,16 @@ static void sim_boot(struct disk *base, uint8_t boot_out[16])
 	memcpy(boot_out, halves, sizeof(halves));
 }
 
+static uint64_t sim_now_ns(struct disk *disk)
+{
+	return ((const struct sim_disk *)disk)->now_ns;
+}
+
+void sim_disk_advance(struct sim_disk *disk, uint64_t nanoseconds)
+{
+	disk->now_ns += nanoseconds;
+}
+
 static const struct disk_operations operations = {
 	.open = sim_open,
 	.close = sim_close,
@@ -325,6 +337,7 @@ static const struct disk_operations operations = {
 	.unlock = sim_unlock,
 	.list = sim_list,
 	.boot = sim_boot,
+	.now_ns = sim_now_ns,
 };
 
 struct file *sim_disk_top(struct sim_disk *disk)
@@ -351,6 +364,7 @@ struct sim_disk *sim_disk_new(uint64_t seed)
 	disk->base.operations = &operations;
 	disk->pending_end = &disk->pending;
 	disk->seed = seed;
+	disk->now_ns = SIM_BEGIN_NS;
 	disk->errno_when_full = ENOSPC;
 	disk->top = sim_inode_new(disk, true);
 	return disk;

@@ -114,6 +114,11 @@ void sim_disk_set_hook(struct sim_disk *disk, sim_hook *hook, void *context);
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t octets, int errno_when_full);
 uint64_t sim_disk_used(const struct sim_disk *disk);
 
+/* The clock that files take their times from stands still until it is moved, so that whatever
+ * happens in between happens within one grain of it. */
+#define SIM_BEGIN_NS 1795312860000000000 /* 2026-11-22 */
+void sim_disk_advance(struct sim_disk *disk, uint64_t nanoseconds);
+
 uint64_t sim_disk_operations(const struct sim_disk *disk); /* calls counted so far */
 uint64_t sim_disk_version(const struct sim_disk *disk);    /* changes with every change */
 

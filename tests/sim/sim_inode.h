@@ -28,6 +28,7 @@ struct sim_octets {
 struct sim_view {                  /* one state of a file or of a directory */
 	struct sim_octets *octets; /* NULL: none */
 	size_t size;
+	uint64_t modified_ns;
 	struct sim_name *names;
 	size_t name_count;
 };
@@ -59,6 +60,7 @@ struct sim_change {
 	struct sim_inode *target;
 	char *name, *old_name;
 	uint64_t offset; /* of a write; else the size */
+	uint64_t now_ns; /* when it was made */
 	char *data;
 	size_t length;
 	struct sim_change *next;
@@ -71,6 +73,7 @@ struct sim_disk {
 	struct sim_change *pending, **pending_end;
 	struct file *top_handle;
 	uint64_t seed, boots, operations, version;
+	uint64_t now_ns;
 	uint64_t capacity;
 	int errno_when_full;
 	bool power_off;

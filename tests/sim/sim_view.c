@@ -162,7 +162,7 @@ void view_remove(struct sim_view *view, const char *name)
 
 void view_copy(struct sim_view *to, const struct sim_view *from)
 {
-	*to = (struct sim_view){.octets = from->octets, .size = from->size};
+	*to = (struct sim_view){.octets = from->octets, .size = from->size, .modified_ns = from->modified_ns};
 	if (to->octets != NULL)
 		to->octets->references++;
 	if (from->name_count == 0)
