@@ -1,6 +1,7 @@
 """dialogue: the language of the files below tests/conformance/, read and played.
 
-A file holds dialogues about one topic. A dialogue begins with `== name`, then come its settings,
+A file holds dialogues about one topic. Its folder names the protocol; those of intake/ are played
+with lmtp and with smtp. A dialogue begins with `== name`, then come its settings,
 one a line, then its steps:
 
     == dele-keeps-numbers
@@ -53,10 +54,13 @@ Steps; a digit behind C, S, open, login, tls, drop or shut names another session
     left: N… | all | none  what a new session finds afterwards, and its unique-ids where known
     run: WORD…             a command of Postern; `run fails: WORD…` one that must fail
     log: REGEX             a line of the server's log that must come
-    harm, mend             makes removal fail at the disk, and takes that back
+    harm, mend             makes changes of the maildrop fail at the disk, and takes that back
+    repeat N STEP          the step so many times
+    for lmtp STEP          the step where the dialogue is played with lmtp, or smtp
     # …                    a comment
 
-Text: \\r \\n \\t \\0 \\xHH \\\\; {NAME} a variable ({user}, {secret}, {domain}, further accounts);
+Text: \\r \\n \\t \\0 \\xHH \\\\; {NAME} a variable ({user}, {secret}, {domain}, {DOMAIN} in upper
+case, further accounts; below intake/ {HELLO}, {hello} and {PROTOCOL});
 {TEXT*N} a repetition; {base64 A B} the values of A and B with NUL between them, `-` is empty. In patterns `...` is any text, and a variable without a value takes what
 stands there, up to a space, and must be the same from then on: {size N} digits, {text A} anything,
 {uid N} a unique-id, which differs from all others. {size 1+3} is a sum. A pattern in slashes is a regex.
@@ -81,6 +85,8 @@ SETTINGS = ("about", "mail", "needs", "over", "ours", "store", "serve", "user", 
             "account")
 STEP = re.compile(r"(open|login|apop|tls|drop|shut|C|S)(\d?)(?:(:|\+| |$)) ?(.*)$")
 OTHER_STEP = re.compile(r"(raw|has|lacks|count|left|run|run fails|log)(\d?): ?(.*)$")
+WORDS = {"lmtp": {"HELLO": "LHLO", "hello": "lhlo", "PROTOCOL": "LMTP"},
+         "smtp": {"HELLO": "EHLO", "hello": "ehlo", "PROTOCOL": "ESMTP"}}
 OURS_ONLY = ("run", "run fails", "log", "harm", "mend")
 
 
@@ -92,6 +98,7 @@ class Dialogue:
     def __init__(self, path, name, line):
         self.path, self.name, self.line = path, name, line
         self.settings, self.accounts, self.steps = {}, [], []
+        self.only_for = None  # while it is read: the protocol that this line is for
 
     @property
     def label(self):
@@ -100,6 +107,13 @@ class Dialogue:
     @property
     def protocol(self):
         return self.path.split("/")[0]
+
+    def add(self, number, verb, which, text, line):
+        self.steps.append((number, verb, which, text, line, self.only_for))
+
+    def ways(self):
+        """Kinds of connections it is played over: plain and tls, or lmtp and smtp."""
+        return self.words("over") or (["lmtp", "smtp"] if self.protocol == "intake" else ["plain"])
 
     def words(self, setting):
         return self.settings.get(setting, "").split()
@@ -167,24 +181,34 @@ def take_line(dialogue, number, line, where):
         else:
             dialogue.settings[key] = (dialogue.settings.get(key, "") + " " + value.strip()).strip()
         return
+    if line.startswith("for "):
+        _, dialogue.only_for, line = line.split(" ", 2)
+        take_line(dialogue, number, line, where)
+        dialogue.only_for = None
+        return
+    repeat = re.match(r"repeat (\d+) (.*)$", line)
+    if repeat:
+        for _ in range(int(repeat.group(1))):
+            take_line(dialogue, number, repeat.group(2), where)
+        return
     if line in ("harm", "mend"):
-        dialogue.steps.append((number, line, "", "", line))
+        dialogue.add(number, line, "", "", line)
         return
     match = OTHER_STEP.match(line)
     if match:
-        dialogue.steps.append((number, match.group(1), match.group(2), match.group(3), line))
+        dialogue.add(number, match.group(1), match.group(2), match.group(3), line)
         return
     match = STEP.match(line)
     if not match:
         raise ValueError("%s: no step: %s" % (where, line))
     verb = match.group(1) + (match.group(3) if match.group(1) in "CS" else "")
-    dialogue.steps.append((number, verb.strip(), match.group(2), match.group(4), line))
+    dialogue.add(number, verb.strip(), match.group(2), match.group(4), line)
 
 
 def read_all():
     """(dialogues, messages) of all files below tests/conformance/."""
     dialogues, messages = [], {}
-    for folder in (".", "pop3", "lmtp", "smtp"):
+    for folder in (".", "pop3", "intake", "lmtp", "smtp"):
         for name in sorted(os.listdir(os.path.join(FOLDER, folder))):
             if name.endswith(".txt"):
                 dialogues += read_file(os.path.normpath(os.path.join(folder, name)), messages)
@@ -285,7 +309,10 @@ class Player:
             self.variables = dict(self.target.prepare(self.dialogue))
             self.mail, sizes = self.target.fill(self.variables["user"], self.mail)
             self.variables.update(("size %d" % at, str(size)) for at, size in enumerate(sizes, 1))
-            for number, verb, which, text, line in self.dialogue.steps:
+            self.variables.update(WORDS.get(self.over, {}))
+            for number, verb, which, text, line, only_for in self.dialogue.steps:
+                if only_for not in (None, self.over):
+                    continue
                 self.transcript.append("%5d  %s" % (number, line))
                 self.step(verb, which, text)
         except Mismatch as problem:
@@ -342,8 +369,9 @@ class Player:
     def open(self, which, text):
         words = text.split()
         kinds = [word for word in words if word in ("pop3", "lmtp", "smtp")]
-        kind = kinds[0] if kinds else self.dialogue.protocol
-        tls = "tls" in words or (kind == self.dialogue.protocol and self.over == "tls")
+        own = self.over if self.dialogue.protocol == "intake" else self.dialogue.protocol
+        kind = kinds[0] if kinds else own
+        tls = "tls" in words or (kind == own and self.over == "tls")
         if which in self.sessions:
             self.sessions.pop(which).close()
         connection = self.target.connect(kind, tls, "outside" in words)

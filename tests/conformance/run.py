@@ -43,8 +43,8 @@ class Conformance(unittest.TestCase):
         if lacks_flags(self.dialogue):
             self.leave_out(lacks_flags(self.dialogue))
         target = server_for(self.store, tuple(self.dialogue.words("serve")))
-        if target.lacks(self.dialogue):
-            self.leave_out(target.lacks(self.dialogue))
+        if target.lacks(self.dialogue, self.over):
+            self.leave_out(target.lacks(self.dialogue, self.over))
         try:
             Player(self.dialogue, self.messages, target, self.over).play()
         except Mismatch as problem:
@@ -68,7 +68,7 @@ def load_tests(_loader, _tests, _pattern):
         for dialogue in dialogues:
             if store not in (dialogue.words("store") or [store]):
                 continue
-            for over in dialogue.words("over") or ["plain"]:
+            for over in dialogue.ways():
                 test = Conformance(dialogue, messages, store, over)
                 if all(text in test.label for text in ONLY):
                     suite.addTest(test)

@@ -116,9 +116,9 @@ class Postern:
             features |= {"starttls"} if b"STARTTLS" in text else set()
         return features
 
-    def lacks(self, dialogue):
+    def lacks(self, dialogue, over):
         """Why it cannot be played, or None."""
-        wanted = dialogue.words("needs") + (["smtp"] if dialogue.protocol == "smtp" else [])
+        wanted = dialogue.words("needs") + (["smtp"] if "smtp" in (over, dialogue.protocol) else [])
         if any("outside" in step[3].split() for step in dialogue.steps):
             wanted.append("namespace")
         missing = [word for word in wanted if word not in self.features]
@@ -133,7 +133,8 @@ class Postern:
         domain = "d%d.example.org" % self.count
         secret = dialogue.settings.get("secret", SECRET)
         self.add("user@" + domain, secret, dialogue.words("user"), domain)
-        variables = {"user": "user@" + domain, "secret": secret, "domain": domain}
+        variables = {"user": "user@" + domain, "secret": secret, "domain": domain,
+                     "DOMAIN": domain.upper()}
         for name, *flags in dialogue.accounts:
             variables[name] = "%s@%s" % (name, domain)
             self.add(variables[name], SECRET, flags, domain)
@@ -165,11 +166,14 @@ class Postern:
         return os.path.join(self.server.root, "mail", domain, name)
 
     def folders(self, user):
-        """Those in which something must be changed when messages are removed."""
+        """Those in which something must be changed when messages are stored or removed."""
         path = self.maildrop(user)
+        journal = os.path.join(self.server.root, "journal")
         if os.path.isdir(path):
             return [os.path.join(path, name) for name in ("cur", "new", "tmp")]
-        return [os.path.dirname(path), os.path.join(self.server.root, "journal")]
+        while not os.path.exists(os.path.dirname(path)):
+            path = os.path.dirname(path)
+        return [os.path.dirname(path)] + ([journal] if os.path.exists(journal) else [])
 
     def harm(self, user):
         for folder in self.folders(user):
@@ -227,14 +231,16 @@ class Remote:
         pop3.close()
         self.features = ({"capa"} if capabilities else set()) | \
             ({"stls"} if "STLS" in capabilities else set())
+        self.features |= {"tls"} if tls_port else set()
         self.features |= {"apop"} if pop3.timestamp.search(pop3.getwelcome()) else set()
         self.features |= {"auth"} if "PLAIN" in capabilities.get("SASL", []) else set()
 
     def poplib(self):
         return poplib.POP3(self.host, self.ports[False], timeout=PATIENCE)
 
-    def lacks(self, dialogue):
-        missing = [word for word in dialogue.words("needs") if word not in self.features]
+    def lacks(self, dialogue, over):
+        wanted = dialogue.words("needs") + (["tls"] if over == "tls" else [])
+        missing = [word for word in wanted if word not in self.features]
         return "needs " + " ".join(missing) if missing else None
 
     def login(self):
