@@ -51,6 +51,15 @@ struct account {
 enum error_code account_name_normalise(struct bytes given, const char *default_domain,
 				       char name_out[ACCOUNT_NAME_MAX + 1], struct error *error);
 
+/* The same for a domain alone. */
+enum error_code account_domain_normalise(struct bytes given, char domain_out[DOMAIN_MAX + 1],
+					 struct error *error);
+
+/* May this be the path of a maildrop below a mail root? Relative, no part of it empty or beginning
+ * with a dot, no octet outside 0x21 to 0x7E, no longer than MAILDROP_PATH_MAX; ERROR_DATA with the
+ * reason. */
+enum error_code account_path_check(struct bytes path, struct error *error);
+
 /* The maildrop's path below a mail root for a normalised name: DOMAIN/USER, with every octet that
  * is not a letter, digit, '.', '-', '_' or '+' as %XX, and a leading dot as %2E. */
 bool account_path(const char *name, char path_out[MAILDROP_PATH_MAX + 1]);
@@ -152,7 +161,8 @@ enum error_code directory_set_default_domain(struct directory *directory, const 
 
 /* A new password: with the secret (NULL: none is known) for APOP, if the account consents to it. */
 enum error_code directory_set_verifier(struct directory *directory, uint64_t account,
-				       const char *verifier, struct error *error);
+				       const char *verifier, const char *secret,
+				       struct error *error);
 
 /* Consents to APOP with this secret, which is the password of the account's verifier; or, with
  * NULL, withdraws and wipes the secret. */

@@ -130,6 +130,52 @@ enum error_code account_name_normalise(struct bytes given, const char *default_d
 	return ERROR_NONE;
 }
 
+enum error_code account_domain_normalise(struct bytes given, char domain_out[DOMAIN_MAX + 1],
+					 struct error *error)
+{
+	const char *fault = domain_fault(given);
+	char room[120];
+
+	*domain_out = '\0';
+	if (fault)
+		return error_set(error, ERROR_DATA, "%s is not a domain: %s",
+				 error_escape(given, room, sizeof(room)), fault);
+	*append_lower(domain_out, given) = '\0';
+	return ERROR_NONE;
+}
+
+/* Names that begin with a dot are the stores' own (temporary files, and a Maildir's subfolders). */
+static const char *path_fault(struct bytes path)
+{
+	bool part_begins = true;
+
+	if (path.length == 0)
+		return "it is empty";
+	if (path.length > MAILDROP_PATH_MAX)
+		return "it is longer than 383 octets";
+	for (size_t i = 0; i < path.length; i++) {
+		if (path.data[i] < 0x21 || path.data[i] > 0x7e)
+			return "it may have printable ASCII only, without spaces";
+		if (part_begins && path.data[i] == '/')
+			return i == 0 ? "it begins with a slash" : "a part of it is empty";
+		if (part_begins && path.data[i] == '.')
+			return "a part of it begins with a dot";
+		part_begins = path.data[i] == '/';
+	}
+	return part_begins ? "it ends with a slash" : NULL;
+}
+
+enum error_code account_path_check(struct bytes path, struct error *error)
+{
+	const char *fault = path_fault(path);
+	char room[120];
+
+	if (!fault)
+		return ERROR_NONE;
+	return error_set(error, ERROR_DATA, "%s is not a path for a maildrop: %s",
+			 error_escape(path, room, sizeof(room)), fault);
+}
+
 static bool is_plain_in_path(char octet, bool first)
 {
 	if (octet == '.')

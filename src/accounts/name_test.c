@@ -160,11 +160,60 @@ static void test_path_limit(void **state)
 	}
 }
 
+static void test_path_check(void **state)
+{
+	static char longest[MAILDROP_PATH_MAX + 1];
+	static const struct {
+		const char *path;
+		bool good;
+	} rows[] = {
+		{"alice", true},      {"example.org/alice", true},
+		{"a/b/c", true},      {"a%2Fb", true},
+		{"~a'b", true},       {"a..b", true},
+		{"", false},          {"/a", false},
+		{"a/", false},        {"a//b", false},
+		{".", false},         {"..", false},
+		{"a/../b", false},    {"../a", false},
+		{"a/..", false},      {".hidden", false},
+		{"a/.hidden", false}, {"a b", false},
+		{"a\nb", false},      {"a\x7f", false},
+		{"\xc3\xa4", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		test_row(rows[i].path);
+		test_check((account_path_check(bytes_of(rows[i].path), NULL) == ERROR_NONE) ==
+			   rows[i].good);
+	}
+	memset(longest, 'x', sizeof(longest));
+	test_row("one below, at, and one above the longest");
+	for (size_t length = MAILDROP_PATH_MAX - 1; length <= MAILDROP_PATH_MAX + 1; length++)
+		test_check((account_path_check((struct bytes){longest, length}, NULL) ==
+			    ERROR_NONE) == (length <= MAILDROP_PATH_MAX));
+	test_row("NUL inside");
+	test_check(account_path_check(BYTES("a\0b"), NULL) == ERROR_DATA);
+}
+
+static void test_domain_normalise(void **state)
+{
+	char domain[DOMAIN_MAX + 1];
+
+	(void)state;
+	test_row("lower case");
+	test_check(account_domain_normalise(BYTES("Example.ORG"), domain, NULL) == ERROR_NONE);
+	test_equal_bytes(bytes_of(domain), BYTES("example.org"));
+	test_row("not one");
+	test_check(account_domain_normalise(BYTES("a@b"), domain, NULL) == ERROR_DATA);
+	test_check(account_domain_normalise(BYTES(""), domain, NULL) == ERROR_DATA);
+	test_check(account_domain_normalise(BYTES("a..b"), domain, NULL) == ERROR_DATA);
+	test_equal_bytes(bytes_of(domain), BYTES(""));
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_normalise),
-	cmocka_unit_test(test_every_octet),
-	cmocka_unit_test(test_path),
-	cmocka_unit_test(test_path_limit),
+	cmocka_unit_test(test_normalise),  cmocka_unit_test(test_every_octet),
+	cmocka_unit_test(test_path),       cmocka_unit_test(test_path_limit),
+	cmocka_unit_test(test_path_check), cmocka_unit_test(test_domain_normalise),
 };
 
 TEST_MAIN(tests)

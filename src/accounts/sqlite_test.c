@@ -2,86 +2,7 @@
  * The account database: lookups, changes, transactions beside other writers, and files that are
  * missing, foreign, open to others or in the wrong place.
  */
-#include <sqlite3.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-
-#include "accounts/directory.h"
-#include "base/test.h"
-
-#define VERIFIER "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA"
-
-static char folder[64], path[80];
-
-/* Each test has a folder of its own under the build's working directory or /tmp. */
-static int set_up(void **state)
-{
-	const char *parent = getenv("TMPDIR");
-
-	(void)state;
-	snprintf(folder, sizeof(folder), "%s/accounts-XXXXXX", parent ? parent : "/tmp");
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/accounts.db", folder);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	static const char *const names[] = {"accounts.db", "accounts.db-wal", "accounts.db-shm"};
-
-	(void)state;
-	chmod(folder, 0700);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char name[120];
-
-		snprintf(name, sizeof(name), "%s/%s", folder, names[i]);
-		if (unlink(name) != 0)
-			rmdir(name);
-	}
-	return rmdir(folder);
-}
-
-static struct directory *open_new(void)
-{
-	struct directory *directory;
-	struct error error = {0};
-
-	test_row("open");
-	if (directory_open(path, true, &directory, &error) != ERROR_NONE)
-		fail_msg("%s", error.text);
-	return directory;
-}
-
-static uint64_t add(struct directory *directory, const char *name)
-{
-	struct account account = {.mail_root = 0};
-	struct error error = {0};
-
-	snprintf(account.name, sizeof(account.name), "%s", name);
-	snprintf(account.store, sizeof(account.store), "mbox");
-	test_row(name);
-	test_check(account_path(name, account.path));
-	if (directory_add(directory, &account, VERIFIER, &error) != ERROR_NONE)
-		fail_msg("%s: %s", name, error.text);
-	test_check(account.id > 0 && account.generation == 1 && !account.disabled);
-	return account.id;
-}
-
-static uint64_t find(struct directory *directory, struct bytes name)
-{
-	struct account account;
-	struct error error = {0};
-	enum error_code code = directory_find(directory, name, &account, &error);
-
-	if (code == ERROR_NO_USER) {
-		test_check(error.code == ERROR_NO_USER && error.text[0]);
-		return 0;
-	}
-	if (code != ERROR_NONE)
-		fail_msg("row \"%s\": %s", test_row_name, error.text);
-	return account.id;
-}
+#include "accounts/test_scene.h"
 
 static void test_find(void **state)
 {
@@ -214,7 +135,7 @@ static void test_taken(void **state)
 	test_check(directory_add_alias(directory, bob, "not a name", NULL) == ERROR_DATA);
 	test_row("no such account");
 	test_check(directory_add_alias(directory, 4711, "new@x", NULL) == ERROR_NO_USER);
-	test_check(directory_set_verifier(directory, 4711, VERIFIER, NULL) == ERROR_NO_USER);
+	test_check(directory_set_verifier(directory, 4711, VERIFIER, NULL, NULL) == ERROR_NO_USER);
 	test_check(directory_remove(directory, 4711, NULL) == ERROR_NO_USER);
 	directory_close(directory);
 }
@@ -231,7 +152,7 @@ static void test_verifier(void **state)
 	test_check(directory_verifier(directory, alice, verifier, NULL) == ERROR_NONE);
 	test_equal_bytes(bytes_of(verifier), BYTES(VERIFIER));
 	test_row("changed");
-	test_check(directory_set_verifier(directory, alice, "another", NULL) == ERROR_NONE);
+	test_check(directory_set_verifier(directory, alice, "another", NULL, NULL) == ERROR_NONE);
 	test_check(directory_verifier(directory, alice, verifier, NULL) == ERROR_NONE);
 	test_equal_bytes(bytes_of(verifier), BYTES("another"));
 	test_row("none");
@@ -329,22 +250,12 @@ static void test_transaction(void **state)
 	test_row("while another writes");
 	test_check(directory_begin(other, NULL) == ERROR_NONE);
 	test_check(find(directory, BYTES("a@x")) != 0);
-	test_check(directory_set_verifier(directory, 1, VERIFIER, NULL) == ERROR_TEMPORARY);
+	test_check(directory_set_verifier(directory, 1, VERIFIER, NULL, NULL) == ERROR_TEMPORARY);
 	test_check(directory_begin(directory, NULL) == ERROR_TEMPORARY);
 	test_check(directory_commit(other, false, NULL) == ERROR_NONE);
-	test_check(directory_set_verifier(directory, 1, VERIFIER, NULL) == ERROR_NONE);
+	test_check(directory_set_verifier(directory, 1, VERIFIER, NULL, NULL) == ERROR_NONE);
 	directory_close(directory);
 	directory_close(other);
-}
-
-static void raw(const char *sql)
-{
-	sqlite3 *database;
-
-	test_row(sql);
-	test_check(sqlite3_open(path, &database) == SQLITE_OK);
-	test_check(sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK);
-	test_check(sqlite3_close(database) == SQLITE_OK);
 }
 
 /* Statements are kept for the life of a process: another may change the schema meanwhile. */
@@ -437,7 +348,7 @@ static void test_open(void **state)
 	raw("CREATE TABLE theirs(x)");
 	chmod(path, 0600);
 	expect_open("another program's", true, ERROR_CONFIG);
-	raw("PRAGMA application_id = 1347375956; PRAGMA user_version = 2");
+	raw("PRAGMA application_id = 1347375956; PRAGMA user_version = 99");
 	expect_open("of a newer Postern", true, ERROR_CONFIG);
 	snprintf(elsewhere, sizeof(elsewhere), "%s/no/such/folder", folder);
 	snprintf(path, sizeof(path), "%.70s", elsewhere);
@@ -480,8 +391,6 @@ static void test_modes(void **state)
 	directory_close(directory);
 	directory_close(NULL);
 }
-
-#define test_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
 	test_case(test_find),         test_case(test_any_name),

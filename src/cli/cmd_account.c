@@ -246,7 +246,7 @@ static enum error_code change_password(struct directory *directory, const char *
 	if (code == ERROR_NONE)
 		code = read_verifier(password, account.name, verifier, error);
 	if (code == ERROR_NONE)
-		code = directory_set_verifier(directory, account.id, verifier, error);
+		code = directory_set_verifier(directory, account.id, verifier, NULL, error);
 	if (code == ERROR_NONE)
 		printf("%s has a new password, from the next login on\n", account.name);
 	return code;

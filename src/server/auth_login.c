@@ -173,7 +173,7 @@ void auth_resolve(struct auth_peer *peer, const struct message_resolve *message)
 	struct message_resolved answered;
 	struct account account;
 	struct error error;
-	enum error_code code = directory_find(
+	enum error_code code = directory_resolve(
 		peer->auth->directory,
 		(struct bytes){message->address.octets, message->address.length}, &account, &error);
 

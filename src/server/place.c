@@ -22,6 +22,8 @@ enum error_code place_of_account(const struct account *account, struct place *pl
 	place_out->account = account->id;
 	place_out->generation = account->generation;
 	place_out->mail_root = account->mail_root;
+	place_out->messages_max = account->quota_messages;
+	place_out->octets_max = account->quota_octets;
 	if (!bytes_to_string(bytes_of(account->path), place_out->path, sizeof(place_out->path)))
 		return error_set(error, ERROR_CONFIG, "account %s has too long a path",
 				 account->name);
