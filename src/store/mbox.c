@@ -18,6 +18,7 @@
 #include "store/mbox_line.h"
 #include "store/mbox_private.h"
 #include "store/mbox_quote.h"
+#include "store/names.h"
 
 /* The message that is being read. */
 struct mbox_reading {
@@ -290,7 +291,7 @@ static enum store_result mbox_erase(const struct store_root *root, const struct 
 	file_unlink(folder, temporary);
 	int result = file_unlink(folder, place->path);
 	if (result >= 0 || result == -ENOENT)
-		result = mbox_sync_names(root, place);
+		result = names_sync(folder, place->path);
 	if (result == -ENOENT) /* not even a folder: it never got mail */
 		result = 0;
 	index_remove(root, place->account);

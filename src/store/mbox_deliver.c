@@ -14,6 +14,7 @@
 #include "store/mbox_line.h"
 #include "store/mbox_private.h"
 #include "store/mbox_quote.h"
+#include "store/names.h"
 
 struct mbox_delivery {
 	struct delivery base;
@@ -133,27 +134,6 @@ static int write_all(struct mbox_delivery *delivery, const struct delivery_reque
 
 /* ---- where they go ---- */
 
-/* Makes the folders above the file, then the file. */
-static int create(const struct store_root *root, const struct place *place, struct file **file_out)
-{
-	struct file *top = root->mail[place->mail_root];
-	unsigned flags = FILE_WRITE | FILE_CREATE;
-	int result = file_open(top, place->path, flags, file_out);
-	if (result != -ENOENT)
-		return result;
-	char folder[MAILDROP_PATH_MAX + 1];
-	for (size_t i = 0; place->path[i] != '\0'; i++) {
-		if (place->path[i] != '/')
-			continue;
-		memcpy(folder, place->path, i);
-		folder[i] = '\0';
-		result = file_make_directory(top, folder);
-		if (result < 0 && result != -EEXIST)
-			return result;
-	}
-	return file_open(top, place->path, flags, file_out);
-}
-
 static enum store_result uid_is_new(struct mbox_delivery *delivery, size_t before, struct bytes uid)
 {
 	struct index_entry entry;
@@ -220,7 +200,9 @@ static int append(struct mbox_delivery *delivery, const struct store_root *root,
 		  const struct place *place, const struct delivery_request *requests)
 {
 	struct mbox_file *mbox = &delivery->mbox;
-	int result = mbox->file == NULL ? create(root, place, &mbox->file) : 0;
+	int result = mbox->file == NULL
+			     ? names_create(root->mail[place->mail_root], place->path, &mbox->file)
+			     : 0;
 	if (result < 0)
 		return result;
 	if (mbox->size > mbox->end)
@@ -228,7 +210,7 @@ static int append(struct mbox_delivery *delivery, const struct store_root *root,
 	delivery->old_end = mbox->end;
 	result = write_all(delivery, requests);
 	if (result >= 0 && !mbox->names_synced)
-		result = mbox_sync_names(root, place);
+		result = names_sync(root->mail[place->mail_root], place->path);
 	if (result < 0)
 		file_set_size(mbox->file, delivery->old_end);
 	return result;

@@ -18,6 +18,7 @@
 #include "store/journal.h"
 #include "store/lock.h"
 #include "store/mbox_scan.h"
+#include "store/names.h"
 
 void mbox_file_close(struct mbox_file *mbox)
 {
@@ -34,25 +35,6 @@ void mbox_temporary_name(const struct place *place, char name_out[MAILDROP_PATH_
 	int folder = slash != NULL ? (int)(slash - place->path) + 1 : 0;
 	snprintf(name_out, MAILDROP_PATH_MAX + 64, "%.*s.postern-%" PRIu64 ".new", folder,
 		 place->path, place->account);
-}
-
-int mbox_sync_names(const struct store_root *root, const struct place *place)
-{
-	char folder[MAILDROP_PATH_MAX + 1];
-	struct file *top = root->mail[place->mail_root];
-	snprintf(folder, sizeof folder, "%s", place->path);
-	for (char *slash; (slash = strrchr(folder, '/')) != NULL;) {
-		struct file *directory;
-		*slash = '\0';
-		int result = file_open(top, folder, FILE_DIRECTORY, &directory);
-		if (result < 0)
-			return result;
-		result = file_sync(directory);
-		file_close(directory);
-		if (result < 0)
-			return result;
-	}
-	return file_sync(top);
 }
 
 int mbox_entry_proved(struct file *file, const struct index_entry *entry)
@@ -244,7 +226,7 @@ static int take_in(struct mbox_file *mbox, const struct place *place, uint64_t s
 	if (result >= 0)
 		result = file_sync(mbox->file);
 	if (result >= 0)
-		result = mbox_sync_names(mbox->root, place);
+		result = names_sync(mbox->root->mail[place->mail_root], place->path);
 	if (result < 0) {
 		index_builder_free(&builder);
 		return result;

@@ -30,9 +30,6 @@ enum store_result mbox_file_open(const struct store_root *root, const struct pla
 				 struct mbox_file *mbox_out, struct error *error);
 void mbox_file_close(struct mbox_file *mbox); /* gives the lock back */
 
-/* Makes the names of place->path durable, from the file's folder up to the mail root. */
-int mbox_sync_names(const struct store_root *root, const struct place *place);
-
 /* The name of the file a removal writes before it takes the mbox's place; in the same folder, where
  * no account's maildrop can have it (account_path() never begins a name with a dot). */
 void mbox_temporary_name(const struct place *place, char name_out[MAILDROP_PATH_MAX + 64]);

@@ -13,6 +13,7 @@
 #include "store/journal.h"
 #include "store/lock.h"
 #include "store/mbox_private.h"
+#include "store/names.h"
 
 struct removal {
 	struct mbox_file mbox;
@@ -162,7 +163,7 @@ static int replace(struct removal *removal, bool *renamed_out)
 		result = file_rename(directory, name, directory, removal->place.path);
 	*renamed_out = result >= 0;
 	if (result >= 0)
-		return mbox_sync_names(root, &removal->place);
+		return names_sync(directory, removal->place.path);
 	file_unlink(directory, name);
 	return result;
 }

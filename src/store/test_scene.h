@@ -40,7 +40,6 @@ static inline void scene_begin_in(struct scene *scene, enum store_kind kind, con
 	scene->root.index = scene_folder(scene, "index");
 	scene->root.journal = scene_folder(scene, "journal");
 	scene->root.uids = scene_folder(scene, "uids");
-	scene->root.uids = scene_folder(scene, "uids");
 	scene->root.locks = scene_folder(scene, "locks");
 	scene->place = (struct place){.account = account++, .generation = 1, .kind = kind};
 	snprintf(scene->place.path, sizeof scene->place.path, "example.org/alice");
@@ -65,7 +64,6 @@ static inline void scene_end(struct scene *scene)
 	file_close(scene->root.mail[0]);
 	file_close(scene->root.index);
 	file_close(scene->root.journal);
-	file_close(scene->root.uids);
 	file_close(scene->root.uids);
 	file_close(scene->root.locks);
 	assert_int_equal(nftw(scene->path, scene_unlink, 16, FTW_DEPTH | FTW_PHYS), 0);
