@@ -1,0 +1,41 @@
+"""courier: courier-pop with Debian's configuration; system users by PAM, ~/Maildir."""
+
+import os
+
+from . import debian
+from .rival import Rival
+
+COURIER = 906  # uid and gid of its daemons
+
+
+class Courier(Rival):
+    name = "courier"
+    kind = "maildir"
+    packages = ["courier-pop", "courier-authdaemon", "libpam-modules", "libpam-runtime"]
+    users = [("courier", COURIER, "/var/lib/courier")]
+
+    def __init__(self, *words, sessions=40, sessions_per_address=4, **others):
+        """The limits are Debian's defaults (MAXDAEMONS, MAXPERIP)."""
+        super().__init__(*words, **others)
+        self.limits = {"MAXDAEMONS": sessions, "MAXPERIP": sessions_per_address}
+
+    @classmethod
+    def prepare(cls, root):
+        debian.write_pam(root)
+        os.chown(f"{root}/etc/courier/authdaemonrc", 0, COURIER)
+        os.chmod(f"{root}/etc/courier/authdaemonrc", 0o640)
+
+    def configure(self):
+        with open(f"{self.root}/etc/courier/pop3d", "a", encoding="utf-8") as stream:
+            stream.write(f"ADDRESS=127.0.0.1\nPORT={self.pop3_port}\n")
+            stream.writelines(f"{name}={value}\n" for name, value in self.limits.items())
+        for folder, mode, owner in (("", 0o775, 0), ("/authdaemon", 0o750, COURIER)):
+            os.makedirs(f"{self.root}/run/courier{folder}")
+            os.chmod(f"{self.root}/run/courier{folder}", mode)
+            os.chown(f"{self.root}/run/courier{folder}", owner, COURIER)
+        for account in self.accounts:
+            self._fill_maildir(account, [])
+
+    def launch(self):
+        self.jail.run("/usr/sbin/authdaemond", "start")
+        self.jail.run("/usr/lib/courier/pop3d", "start")
