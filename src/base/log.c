@@ -1,9 +1,9 @@
 /*
- * log: one line an event, to standard error (log.h).
+ * log: one line an event, and where it goes (log.h).
  *
- * Guarantees: a line is one write(2) of at most LOG_LINE_MAX octets and has exactly one LF, at its
- * end, whatever the arguments hold: what a peer sent can never look like a line of its own. Writing
- * waits for nobody: a log reader that hangs must not stop mail.
+ * Guarantees: a line is one system call and has exactly one LF, at its end, whatever the arguments
+ * hold: what a peer sent can never look like a line of its own. Writing waits for nobody: a log
+ * reader that hangs must not stop mail.
  *
  * Must not know what the events mean, and never fails: nobody could be told.
  */
@@ -13,24 +13,37 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log_form.h"
+
+#define SYSLOG_SOCKET  "/dev/log"
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define CONNECT_MS     1000
+#define FRAME          '\x01' /* before a packet that is ready for the logger */
 
 static const char *process = "postern";
-static enum log_level threshold = LOG_LEVEL_INFO;
+static struct log_output output = {.level = LOG_LEVEL_INFO};
 static int own_descriptor = -1; /* standard error without waiting; -1: could not be had */
-static atomic_uint dropped;     /* lines, since the last one that went out */
-static atomic_bool was_cut;     /* the last one went out in part, without its LF */
+static int logger = -1;         /* connected to output.socket */
+static uint64_t logger_tried_ms;
+
+/* Of two threads that find the reader slow, the second must know what the first could not write. It
+ * is held for one system call that does not wait. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static unsigned dropped; /* lines, since the last one that went out */
+static bool was_cut;     /* the last one went out in part, without its LF */
 
 /* O_NONBLOCK belongs to what all who inherited standard error share, and we have not made it: so a
  * pipe or terminal is opened anew. A file never makes us wait, and a socket cannot be opened so. */
@@ -52,48 +65,40 @@ void log_open(const char *process_name, enum log_level level)
 	int saved_errno = errno;
 
 	process = process_name;
-	threshold = level;
+	output = (struct log_output){.level = level};
 	open_own();
 	errno = saved_errno;
 }
 
-static const char *level_name(enum log_level level)
+static void close_logger(void)
 {
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-
-	return (unsigned)level < sizeof(names) / sizeof(names[0]) ? names[level] : "error";
+	if (logger >= 0)
+		close(logger);
+	logger = -1;
+	logger_tried_ms = 0;
 }
 
-static size_t print_head(char *line, size_t room, enum log_level level, const char *event)
+void log_redirect(const struct log_output *wanted)
 {
-	int64_t now_ms = clock_unix_ms();
-	time_t now = now_ms / 1000;
-	struct tm parts = {0};
-	int length;
+	int saved_errno = errno;
 
-	gmtime_r(&now, &parts);
-	length = snprintf(line, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s[%ld] %s %s: ",
-			  parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-			  parts.tm_min, parts.tm_sec, (int)(now_ms % 1000), process, (long)getpid(),
-			  level_name(level), event);
-	if (length < 0)
-		return 0;
-	return (size_t)length < room ? (size_t)length : room - 1;
+	(void)pthread_mutex_lock(&writing);
+	tzset(); /* for syslog's dates: in the sandbox there is no file to read */
+	close_logger();
+	output = *wanted;
+	if (!output.socket)
+		output.socket = output.target == LOG_TO_SYSLOG ? SYSLOG_SOCKET : JOURNAL_SOCKET;
+	(void)pthread_mutex_unlock(&writing);
+	errno = saved_errno;
 }
 
-static void replace_controls(char *line, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	}
-}
+/* ---- one piece ---- */
 
-_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "poll(2) tells whether a line fits into a pipe");
+_Static_assert(LOG_JSON_MAX <= PIPE_BUF, "poll(2) tells whether a line fits into a pipe");
 
 /* Where standard error could not be opened anew, poll(2) is asked first. For a pipe its yes means
  * that PIPE_BUF octets fit, unless another process that shares it is faster. */
-static ssize_t write_now(const char *text, size_t length)
+static ssize_t write_line(const char *text, size_t length)
 {
 	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
 	ssize_t count;
@@ -106,66 +111,154 @@ static ssize_t write_now(const char *text, size_t length)
 	return poll(&ready, 1, 0) == 1 ? write(STDERR_FILENO, text, length) : -1;
 }
 
+static bool connect_logger(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (logger >= 0)
+		return true;
+	if (logger_tried_ms != 0 && now_ms - logger_tried_ms < CONNECT_MS)
+		return false;
+	logger_tried_ms = now_ms;
+	logger = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (logger < 0)
+		return false;
+	if (bytes_to_string(bytes_of(output.socket), name.sun_path, sizeof(name.sun_path)) &&
+	    connect(logger, (const struct sockaddr *)&name, sizeof(name)) == 0)
+		return true;
+	close(logger);
+	logger = -1;
+	return false;
+}
+
+static ssize_t send_packet(const char *packet, size_t length)
+{
+	ssize_t count;
+
+	if (output.framed)
+		return send(STDERR_FILENO, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!connect_logger())
+		return -1;
+	count = send(logger, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EMSGSIZE)
+		close_logger(); /* it was restarted: its socket is another */
+	return count;
+}
+
 /* False when none of it went out. */
 static bool put(const char *text, size_t length)
 {
 	ssize_t count;
 
 	do
-		count = write_now(text, length);
+		count = output.target == LOG_TO_STDERR ? write_line(text, length)
+						       : send_packet(text, length);
 	while (count < 0 && errno == EINTR);
 	if (count > 0)
-		atomic_store(&was_cut, (size_t)count < length);
+		was_cut = (size_t)count < length;
 	return count > 0;
+}
+
+/* ---- records ---- */
+
+static void begin(struct log_record *record, enum log_level level, const char *event)
+{
+	record->process = process;
+	record->event = event;
+	record->level = level;
+	record->pid = (long)getpid();
+	record->unix_ms = clock_unix_ms();
+	record->field_count = 0;
+}
+
+/* As the output wants it. */
+static size_t print(const struct log_record *record, char room[LOG_DATAGRAM_MAX + 1])
+{
+	size_t frame = output.framed ? 1 : 0;
+
+	room[0] = FRAME;
+	if (output.target == LOG_TO_SYSLOG)
+		return frame + log_write_syslog(record, output.format, room + frame);
+	if (output.target == LOG_TO_JOURNAL)
+		return frame + log_write_journal(record, output.format, room + frame);
+	return output.format == LOG_AS_JSON ? log_write_json(record, room)
+					    : log_write_text(record, room);
+}
+
+__attribute__((format(printf, 4, 5))) static void fill(struct log_record *record,
+						       enum log_level level, const char *event,
+						       const char *format, ...)
+{
+	va_list arguments;
+
+	begin(record, level, event);
+	va_start(arguments, format);
+	log_record_fields(record, format, arguments);
+	va_end(arguments);
 }
 
 static bool confess(unsigned lines)
 {
-	char line[160];
-	size_t length = atomic_load(&was_cut) ? 1 : 0;
-	int more;
+	struct log_record record;
+	char line[LOG_DATAGRAM_MAX + 2];
+	size_t end = was_cut ? 1 : 0;
 
+	fill(&record, LOG_LEVEL_WARNING, "log-dropped", "lines=%u", lines);
 	line[0] = '\n';
-	length +=
-		print_head(line + length, sizeof(line) - length, LOG_LEVEL_WARNING, "log-dropped");
-	more = snprintf(line + length, sizeof(line) - length, "lines=%u\n", lines);
-	return more > 0 && (size_t)more < sizeof(line) - length && put(line, length + (size_t)more);
+	return put(line, end + print(&record, line + end));
 }
 
-static void write_line(const char *line, size_t length)
+/* Under the lock. */
+static void write_piece(const char *piece, size_t length)
 {
-	int saved_errno = errno;
-	unsigned missing = atomic_exchange(&dropped, 0);
+	unsigned missing = dropped;
 
+	dropped = 0;
 	if (missing > 0 && !confess(missing))
-		atomic_fetch_add(&dropped, missing + 1);
-	else if (!put(line, length) || atomic_load(&was_cut))
-		atomic_fetch_add(&dropped, 1);
+		dropped = missing + 1;
+	else if (!put(piece, length) || was_cut)
+		dropped++;
+}
+
+static void write_record(const struct log_record *record)
+{
+	char line[LOG_DATAGRAM_MAX + 1];
+	int saved_errno = errno;
+
+	(void)pthread_mutex_lock(&writing);
+	write_piece(line, print(record, line));
+	(void)pthread_mutex_unlock(&writing);
 	errno = saved_errno;
 }
 
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
-	char line[LOG_LINE_MAX + 1]; /* vsnprintf's NUL; an LF takes its place */
-	size_t length;
+	struct log_record record;
 	va_list arguments;
-	int more;
 
-	if (level > threshold)
+	if (level > output.level)
 		return;
-	length = print_head(line, LOG_LINE_MAX, level, event);
+	begin(&record, level, event);
 	va_start(arguments, format);
-	more = vsnprintf(line + length, LOG_LINE_MAX - length, format, arguments);
+	log_record_fields(&record, format, arguments);
 	va_end(arguments);
-	if (more > 0 && (size_t)more >= LOG_LINE_MAX - length) {
-		length = LOG_LINE_MAX - 1;
-		memcpy(line + length - 3, "...", 3);
-	} else if (more > 0) {
-		length += (size_t)more;
+	write_record(&record);
+}
+
+void log_forward(struct bytes packet)
+{
+	int saved_errno = errno;
+	char room[LOG_FIELD_OCTETS];
+
+	if (packet.length > 0 && packet.data[0] != FRAME) {
+		log_event(LOG_LEVEL_ERROR, "stderr", "text=%s", log_field(packet, room));
+	} else if (packet.length > 1 && output.target != LOG_TO_STDERR) {
+		(void)pthread_mutex_lock(&writing);
+		write_piece(packet.data + 1, packet.length - 1);
+		(void)pthread_mutex_unlock(&writing);
 	}
-	replace_controls(line, length);
-	line[length] = '\n';
-	write_line(line, length + 1);
+	errno = saved_errno;
 }
 
 /* Octet by octet through error_escape(), because inside quotes the quote must be escaped too. */

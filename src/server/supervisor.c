@@ -286,10 +286,14 @@ static void log_death(const struct process *process, int status)
 {
 	bool expected = process->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	log_event(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "child-end",
-		  "role=%s number=%u pid=%ld %s=%d", role_name(process), process->number,
-		  (long)process->pid, WIFSIGNALED(status) ? "signal" : "status",
-		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (WIFSIGNALED(status))
+		log_event(LOG_LEVEL_WARNING, "child-end", "role=%s number=%u pid=%ld signal=%d",
+			  role_name(process), process->number, (long)process->pid,
+			  WTERMSIG(status));
+	else
+		log_event(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "child-end",
+			  "role=%s number=%u pid=%ld status=%d", role_name(process),
+			  process->number, (long)process->pid, WEXITSTATUS(status));
 }
 
 static void stop(struct supervisor *supervisor, int exit_code)
