@@ -28,6 +28,7 @@ static const struct error_meaning meanings[ERROR_CODES] = {
 	[ERROR_DATA] = {"data", EX_DATAERR, "554 5.6.0", "[SYS/PERM]"},
 	[ERROR_NO_INPUT] = {"no-input", EX_NOINPUT, "451 4.3.0", "[SYS/PERM]"},
 	[ERROR_NO_USER] = {"no-user", EX_NOUSER, "550 5.1.1", "[AUTH]"},
+	[ERROR_NOT_LOCAL] = {"not-local", EX_NOUSER, "550 5.7.1", "[AUTH]"},
 	[ERROR_DENIED] = {"denied", EX_NOPERM, "550 5.7.1", "[AUTH]"},
 	[ERROR_IN_USE] = {"in-use", EX_TEMPFAIL, "451 4.2.0", "[IN-USE]"},
 	[ERROR_TEMPORARY] = {"temporary", EX_TEMPFAIL, "451 4.3.0", "[SYS/TEMP]"},

@@ -25,6 +25,7 @@ enum error_code {
 	ERROR_DATA,	 /* input that is not what it should be */
 	ERROR_NO_INPUT,	 /* a file named by the user cannot be read */
 	ERROR_NO_USER,	 /* no such account or address */
+	ERROR_NOT_LOCAL, /* nobody here: the address is of a domain that is not ours */
 	ERROR_DENIED,	 /* wrong credentials, disabled, or not permitted */
 	ERROR_IN_USE,	 /* somebody else holds the exclusive-access lock */
 	ERROR_TEMPORARY, /* later, without anyone doing anything, it may work */

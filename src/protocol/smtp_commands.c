@@ -23,7 +23,9 @@ enum command_flags {
 	COMMAND_RECIPIENT = 1 << 4,   /* only when a recipient was accepted */
 	COMMAND_ARGUMENT = 1 << 5,    /* needs something behind its name */
 	COMMAND_NO_ARGUMENT = 1 << 6, /* may have nothing behind its name */
-	COMMAND_EXTENDED = 1 << 7     /* answers with the extensions */
+	COMMAND_EXTENDED = 1 << 7,    /* answers with the extensions */
+	COMMAND_TLS = 1 << 8,         /* only where TLS is offered */
+	COMMAND_UNLISTED = 1 << 9     /* known by name only: HELP does not list it */
 };
 
 struct command {
@@ -36,6 +38,7 @@ struct command {
 struct extension {
 	const char *keyword;
 	bool has_size;         /* announced with the largest message taken */
+	bool needs_tls;        /* announced where TLS is offered */
 	const char *parameter; /* of MAIL; NULL: none */
 	/* Takes the parameter's value; returns NULL, or the reply that refuses it. */
 	const char *(*take)(struct smtp_server *server, struct bytes value);
@@ -63,10 +66,9 @@ static const char *take_body(struct smtp_server *server, struct bytes value)
 }
 
 static const struct extension extensions[] = {
-	{"PIPELINING", false, NULL, NULL},
-	{"SIZE", true, "SIZE", take_size},
-	{"8BITMIME", false, "BODY", take_body},
-	{"ENHANCEDSTATUSCODES", false, NULL, NULL},
+	{"PIPELINING", false, false, NULL, NULL},          {"SIZE", true, false, "SIZE", take_size},
+	{"8BITMIME", false, false, "BODY", take_body},     {"STARTTLS", false, true, NULL, NULL},
+	{"ENHANCEDSTATUSCODES", false, false, NULL, NULL}, /* the last: announced always */
 };
 
 #define EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
@@ -75,6 +77,8 @@ static void announce(struct smtp_server *server)
 {
 	smtp_emit(server, "250-%s\r\n", server->options->host);
 	for (size_t i = 0; i < EXTENSIONS; i++) {
+		if (extensions[i].needs_tls && !server->offers_tls)
+			continue;
 		smtp_emit(server, "250%c%s", i + 1 < EXTENSIONS ? '-' : ' ', extensions[i].keyword);
 		if (extensions[i].has_size)
 			smtp_emit(server, " %" PRIu64, server->options->octets_max);
@@ -110,7 +114,8 @@ static void run_helo(struct smtp_server *server, const struct command *command,
 		smtp_reply_no_memory(server);
 		return;
 	}
-	if ((command->flags & COMMAND_EXTENDED) != 0)
+	server->extended = (command->flags & COMMAND_EXTENDED) != 0;
+	if (server->extended)
 		announce(server);
 	else
 		smtp_emit(server, "250 %s\r\n", server->options->host);
@@ -267,6 +272,25 @@ static void run_vrfy(struct smtp_server *server, const struct command *command,
 	smtp_reply(server, "252 2.0.0", "send mail and see");
 }
 
+/* RFC 3207 section 4. The owner has to see to it that nothing follows before the handshake. */
+static void run_starttls(struct smtp_server *server, const struct command *command,
+			 struct bytes argument)
+{
+	(void)command;
+	(void)argument;
+	smtp_reply(server, "220 2.0.0", "begin TLS");
+	smtp_ask(server, SMTP_START_TLS);
+}
+
+/* Known, but not done here (RFC 5321 section 4.2.4). */
+static void run_nothing(struct smtp_server *server, const struct command *command,
+			struct bytes argument)
+{
+	(void)command;
+	(void)argument;
+	smtp_reply_bad(server, "502 5.5.1", "not done here");
+}
+
 static void run_help(struct smtp_server *server, const struct command *command,
 		     struct bytes argument);
 
@@ -286,13 +310,19 @@ static const struct command commands[] = {
 	{"QUIT", BOTH | COMMAND_NO_ARGUMENT, run_quit},
 	{"VRFY", BOTH | COMMAND_ARGUMENT, run_vrfy},
 	{"HELP", BOTH, run_help},
+	{"STARTTLS", BOTH | COMMAND_TLS | COMMAND_NO_ARGUMENT, run_starttls},
+	{"EXPN", BOTH | COMMAND_UNLISTED, run_nothing},
+	{"AUTH", BOTH | COMMAND_UNLISTED, run_nothing},
+	{"BDAT", BOTH | COMMAND_UNLISTED, run_nothing},
+	{"STARTTLS", BOTH | COMMAND_UNLISTED, run_nothing}, /* where TLS is not offered */
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static bool is_offered(const struct smtp_server *server, const struct command *command)
 {
-	return (command->flags & (server->options->lmtp ? COMMAND_LMTP : COMMAND_SMTP)) != 0;
+	return (command->flags & (server->options->lmtp ? COMMAND_LMTP : COMMAND_SMTP)) != 0 &&
+	       ((command->flags & COMMAND_TLS) == 0 || server->offers_tls);
 }
 
 static void run_help(struct smtp_server *server, const struct command *command,
@@ -302,7 +332,7 @@ static void run_help(struct smtp_server *server, const struct command *command,
 	(void)argument;
 	smtp_emit(server, "214 2.0.0");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		if (is_offered(server, &commands[i]))
+		if (is_offered(server, &commands[i]) && (commands[i].flags & COMMAND_UNLISTED) == 0)
 			smtp_emit(server, " %s", commands[i].name);
 	}
 	smtp_emit(server, "\r\n");

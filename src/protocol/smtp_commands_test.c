@@ -39,7 +39,7 @@ static const struct row rows[] = {
 	    "", LMTP),
 	ROW("help in SMTP", "HELP\r\n",
 	    "214 2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\r\n", "", SMTP),
-	ROW("unknown and empty", "EXPN x\r\n\r\nDATAX\r\nQU\0IT\r\nQUIT\0\r\n",
+	ROW("unknown and empty", "SAML x\r\n\r\nDATAX\r\nQU\0IT\r\nQUIT\0\r\n",
 	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n500 5.5.1 no such "
 	    "command\r\n"
 	    "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n",
@@ -48,6 +48,12 @@ static const struct row rows[] = {
 	    FEATURES "501 5.5.4 wrong arguments\r\n501 5.5.4 wrong arguments\r\n"
 		     "501 5.5.4 wrong arguments\r\n",
 	    "", LMTP),
+	ROW("known, but not done", "EXPN x\r\nAUTH PLAIN AGEAYg==\r\nBDAT 5 LAST\r\nSTARTTLS\r\n",
+	    "502 5.5.1 not done here\r\n502 5.5.1 not done here\r\n502 5.5.1 not done here\r\n"
+	    "502 5.5.1 not done here\r\n",
+	    "", SMTP),
+	ROW("a browser, before anything", "GET / HTTP/1.1\r\nHost: <secret>\r\n\r\n", "", "close",
+	    SMTP),
 	ROW("a browser", "POST / HTTP/1.1\r\n" LHLO, "", "close", LMTP),
 
 	/* sequence */
@@ -68,7 +74,38 @@ static const struct row rows[] = {
 	ROW("quit, no recipient accepted", LHLO MAIL "RCPT TO:<nobody@x>\r\nQUIT\r\n",
 	    FEATURES MAIL_OK "550 5.1.1 no such user here\r\n" BYE, "rcpt(nobody@x)close", LMTP),
 
+	/* STARTTLS (RFC 3207): what was said before is forgotten, and it is not offered again */
+	ROW("starttls", EHLO "STARTTLS\r\n" MAIL EHLO "STARTTLS\r\nHELP\r\n",
+	    FEATURES_TLS "220 2.0.0 begin TLS\r\n503 5.5.1 send HELO or EHLO first\r\n" FEATURES
+			 "502 5.5.1 not done here\r\n"
+			 "214 2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\r\n",
+	    "tls", SMTP, .tls = true),
+	ROW("starttls amid a transaction", LHLO MAIL RCPT "STARTTLS\r\n" LHLO "DATA\r\n",
+	    FEATURES_TLS MAIL_OK RCPT_OK "220 2.0.0 begin TLS\r\n" FEATURES
+					 "503 5.5.1 send MAIL first\r\n",
+	    "rcpt(a@x)tlsabort", LMTP, .tls = true),
+	ROW("starttls behind MAIL", EHLO MAIL "STARTTLS\r\n" EHLO RCPT,
+	    FEATURES_TLS MAIL_OK "220 2.0.0 begin TLS\r\n" FEATURES "503 5.5.1 send MAIL first\r\n",
+	    "tls", SMTP, .tls = true),
+	ROW("starttls with an argument", "STARTTLS x\r\nHELP\r\n",
+	    "501 5.5.4 wrong arguments\r\n"
+	    "214 2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS\r\n",
+	    "", SMTP, .tls = true),
+	ROW("helo tells no extensions", "HELO me.example\r\n" MAIL RCPT "DATA\r\n.\r\n",
+	    "250 mx.example\r\n" MAIL_OK RCPT_OK GO_AHEAD "250 2.0.0 delivered\r\n",
+	    "rcpt(a@x)begin(s@y,HELO me.example,0,1)message(1)", SMTP, .tls = true),
+
 	/* recipients */
+	ROW("not ours, and full", EHLO MAIL "RCPT TO:<a@elsewhere>\r\nRCPT TO:<quota@x>\r\n",
+	    FEATURES MAIL_OK "550 5.7.1 relaying denied\r\n452 4.2.2 recipient not accepted\r\n",
+	    "rcpt(a@elsewhere)rcpt(quota@x)", SMTP),
+	ROW("a source route", EHLO MAIL "RCPT TO:<@one.example,@two.example:a@x>\r\n",
+	    FEATURES MAIL_OK RCPT_OK, "rcpt(a@x)", SMTP),
+	ROW("8-bit addresses",
+	    EHLO "MAIL FROM:<\xC3\xA9@y>\r\nMAIL FROM:<s@y> SMTPUTF8\r\n" MAIL
+		 "RCPT TO:<\xC3\xA9@x>\r\nRCPT TO:<a@\xC3\xA9>\r\n",
+	    FEATURES NOT_MAIL "555 5.5.4 unknown parameter\r\n" MAIL_OK NOT_RCPT NOT_RCPT, "",
+	    SMTP),
 	ROW("refused recipients",
 	    LHLO MAIL "RCPT TO:<nobody@x>\r\nRCPT TO:<off@x>\r\nRCPT TO:<full@x>\r\n"
 		      "RCPT TO:<later@x>\r\nRCPT TO:<odd@x>\r\nDATA\r\n",

@@ -26,7 +26,7 @@ enum fault {
 struct row {
 	const char *name;
 	enum fault fault;
-	bool smtp, reject_bare_lf;
+	bool smtp, reject_bare_lf, tls;
 	uint64_t octets_max; /* 0: 1000 */
 	struct bytes in, out, events;
 };
@@ -68,8 +68,9 @@ static inline void answer_recipient(struct dialogue *dialogue, const struct smtp
 		const char *address, *text;
 		enum error_code outcome;
 	} mailboxes[] = {
-		{"nobody@x", NULL, ERROR_NO_USER},     {"off@x", NULL, ERROR_DENIED},
-		{"full@x", NULL, ERROR_FULL},          {"later@x", NULL, ERROR_TEMPORARY},
+		{"nobody@x", NULL, ERROR_NO_USER},      {"off@x", NULL, ERROR_DENIED},
+		{"full@x", NULL, ERROR_FULL},           {"later@x", NULL, ERROR_TEMPORARY},
+		{"a@elsewhere", NULL, ERROR_NOT_LOCAL}, {"quota@x", NULL, ERROR_QUOTA},
 		{"odd@x", "one\r\n250 two", ERROR_IO},
 	};
 
@@ -86,9 +87,10 @@ static inline void answer_recipient(struct dialogue *dialogue, const struct smtp
 
 static inline void answer_begin(struct dialogue *dialogue, const struct smtp_event *event)
 {
-	note(dialogue, "begin(%.*s,%.*s,%" PRIu64 "%s,%" PRIu32 ")", (int)event->sender.length,
-	     event->sender.data, (int)event->helo.length, event->helo.data, event->declared_octets,
-	     event->eight_bit ? ",8" : "", event->recipients);
+	note(dialogue, "begin(%.*s,%s%.*s,%" PRIu64 "%s,%" PRIu32 ")", (int)event->sender.length,
+	     event->sender.data, event->extended ? "" : "HELO ", (int)event->helo.length,
+	     event->helo.data, event->declared_octets, event->eight_bit ? ",8" : "",
+	     event->recipients);
 	dialogue->body.length = 0;
 	smtp_server_begun(dialogue->server,
 			  dialogue->row->fault == FAULT_BEGIN ? ERROR_UNAVAILABLE : ERROR_NONE,
@@ -140,6 +142,10 @@ static inline void answer(struct dialogue *dialogue, const struct smtp_event *ev
 	case SMTP_MESSAGE:
 		answer_message(dialogue, event);
 		break;
+	case SMTP_START_TLS:
+		note(dialogue, "tls");
+		smtp_server_secured(dialogue->server);
+		break;
 	case SMTP_ABORT:
 		note(dialogue, "abort");
 		break;
@@ -182,7 +188,6 @@ static inline void dialogue_begin(struct dialogue *dialogue, const struct row *r
 		.row = row,
 		.take = take,
 		.options = {.lmtp = !row->smtp,
-			    .reject_bare_lf = row->reject_bare_lf,
 			    .octets_max = row->octets_max > 0 ? row->octets_max : 1000,
 			    .host = "mx.example"},
 	};
@@ -190,6 +195,10 @@ static inline void dialogue_begin(struct dialogue *dialogue, const struct row *r
 	buffer_init(&dialogue->events, 4 << 20);
 	buffer_init(&dialogue->body, 4 << 20);
 	dialogue->server = smtp_server_new(&dialogue->options);
+	if (dialogue->server != NULL && row->reject_bare_lf)
+		smtp_server_reject_bare_lf(dialogue->server);
+	if (dialogue->server != NULL && row->tls)
+		smtp_server_offer_tls(dialogue->server);
 }
 
 static inline void dialogue_end(struct dialogue *dialogue)
@@ -240,6 +249,9 @@ static inline void run_row_in_all_ways(const struct row *row)
 #define EHLO "EHLO me.example\r\n"
 #define FEATURES                                                                                   \
 	"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"                    \
+	"250 ENHANCEDSTATUSCODES\r\n"
+#define FEATURES_TLS                                                                               \
+	"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-STARTTLS\r\n"    \
 	"250 ENHANCEDSTATUSCODES\r\n"
 #define MAIL      "MAIL FROM:<s@y>\r\n"
 #define MAIL_OK   "250 2.1.0 sender accepted\r\n"

@@ -128,6 +128,16 @@ void smtp_server_sent(struct smtp_server *server, size_t count)
 
 /* ---- greeting and end ---- */
 
+void smtp_server_reject_bare_lf(struct smtp_server *server)
+{
+	server->rejects_bare_lf = true;
+}
+
+void smtp_server_offer_tls(struct smtp_server *server)
+{
+	server->offers_tls = true;
+}
+
 void smtp_server_greet(struct smtp_server *server)
 {
 	smtp_emit(server, "220 %s %s\r\n", server->options->host,
@@ -184,12 +194,14 @@ static void fill_event(const struct smtp_server *server, struct smtp_event *even
 	switch (server->event) {
 	case SMTP_RECIPIENT:
 		event_out->recipient = server->recipient;
+		event_out->declared_octets = server->declared_octets;
 		break;
 	case SMTP_BEGIN:
 		event_out->sender = server->sender;
 		event_out->helo = server->helo;
 		event_out->declared_octets = server->declared_octets;
 		event_out->eight_bit = server->eight_bit;
+		event_out->extended = server->extended;
 		event_out->recipients = server->recipients;
 		break;
 	case SMTP_BODY:
@@ -198,6 +210,7 @@ static void fill_event(const struct smtp_server *server, struct smtp_event *even
 	case SMTP_MESSAGE:
 		event_out->recipients = server->recipients;
 		break;
+	case SMTP_START_TLS:
 	case SMTP_ABORT:
 	case SMTP_CLOSE:
 		break;
@@ -251,7 +264,7 @@ bool smtp_prepare_data(struct smtp_server *server)
 
 static bool has_bare_lf(const struct smtp_server *server)
 {
-	return server->options->reject_bare_lf && server->decoder.bare_lf;
+	return server->rejects_bare_lf && server->decoder.bare_lf;
 }
 
 static bool is_too_large(const struct smtp_server *server)
@@ -319,6 +332,21 @@ static void take_data(struct smtp_server *server, struct bytes *in)
 
 /* ---- input ---- */
 
+/* A connection that never delivers anything is not kept up for ever by commands that are no errors,
+ * and nobody tries out one recipient after the other. */
+static void run_line(struct smtp_server *server, struct bytes line)
+{
+	if (server->helo.data == NULL && line_is_http(line)) {
+		smtp_close(server);
+	} else if (server->commands == SMTP_COMMANDS_MAX) {
+		smtp_reply(server, "421 4.7.0", "too many commands for no message, good-bye");
+		smtp_close(server);
+	} else {
+		server->commands++;
+		smtp_command_run(server, line);
+	}
+}
+
 static void take_line(struct smtp_server *server, struct bytes *in)
 {
 	struct bytes line;
@@ -327,10 +355,7 @@ static void take_line(struct smtp_server *server, struct bytes *in)
 	case LINE_PARTIAL:
 		return;
 	case LINE_COMPLETE:
-		if (server->helo.data == NULL && line_is_http(line))
-			smtp_close(server);
-		else
-			smtp_command_run(server, line);
+		run_line(server, line);
 		break;
 	case LINE_TOO_LONG:
 		smtp_reply_bad(server, "500 5.5.2", "line too long");
@@ -373,6 +398,9 @@ void smtp_server_recipient(struct smtp_server *server, enum error_code outcome, 
 		break;
 	case ERROR_NO_USER:
 		smtp_reply(server, "550 5.1.1", text != NULL ? text : "no such user here");
+		break;
+	case ERROR_NOT_LOCAL:
+		smtp_reply(server, "550 5.7.1", text != NULL ? text : "relaying denied");
 		break;
 	case ERROR_DENIED:
 		smtp_reply(server, "550 5.2.1", text != NULL ? text : "this mailbox is disabled");
@@ -427,6 +455,8 @@ void smtp_server_delivered(struct smtp_server *server, uint32_t index, enum erro
 	server->stage = SMTP_STAGE_OPEN;
 	server->answered++;
 	if (outcome == ERROR_NONE)
+		server->commands = 0;
+	if (outcome == ERROR_NONE)
 		smtp_reply(server, lmtp ? "250 2.1.5" : "250 2.0.0",
 			   text != NULL ? text : "delivered");
 	else
@@ -436,4 +466,14 @@ void smtp_server_delivered(struct smtp_server *server, uint32_t index, enum erro
 		return;
 	reset_transaction(server);
 	server->stage = SMTP_STAGE_COMMAND;
+}
+
+void smtp_server_secured(struct smtp_server *server)
+{
+	if (!take_answer(server, SMTP_START_TLS))
+		return;
+	kept_drop(&server->helo);
+	server->bad_commands = 0;
+	server->offers_tls = false;
+	smtp_abort(server);
 }

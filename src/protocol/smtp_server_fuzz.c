@@ -68,6 +68,7 @@ static void answer_recipient(struct owner *owner, const struct smtp_event *event
 static void answer_begin(struct owner *owner, const struct smtp_event *event)
 {
 	assert(event->recipients == owner->recipients && owner->recipients > 0);
+	assert(event->helo.data != NULL);
 	assert(event->sender.length < SMTP_PATH_MAX && event->helo.length >= 1);
 	assert(event->declared_octets <= owner->octets_max);
 	owner->octets = 0;
@@ -107,6 +108,9 @@ static void answer(struct owner *owner, const struct smtp_event *event)
 		break;
 	case SMTP_MESSAGE:
 		answer_message(owner, event);
+		break;
+	case SMTP_START_TLS:
+		smtp_server_secured(owner->server);
 		break;
 	case SMTP_ABORT:
 		assert(owner->recipients > 0);
@@ -154,14 +158,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct smtp_server_options options = {.host = "host"};
 	struct owner owner = {.choices = data};
 	struct bytes in;
+	bool rejects, offers_tls;
 
 	if (size < CHOICES)
 		return 0;
 	in = (struct bytes){(const char *)data + CHOICES, size - CHOICES};
 	owner.lmtp = options.lmtp = choose(&owner, 2) == 0;
-	options.reject_bare_lf = choose(&owner, 2) == 0;
+	rejects = choose(&owner, 2) == 0;
+	offers_tls = choose(&owner, 2) == 0;
 	owner.octets_max = options.octets_max = choose(&owner, 256);
 	owner.server = smtp_server_new(&options);
+	if (rejects)
+		smtp_server_reject_bare_lf(owner.server);
+	if (offers_tls)
+		smtp_server_offer_tls(owner.server);
 	smtp_server_greet(owner.server);
 	while (in.length > 0 && !owner.closed) {
 		struct bytes piece = bytes_first(in, 1 + choose(&owner, 255));

@@ -40,9 +40,13 @@ struct smtp_server {
 	uint32_t answered;   /* of the open MESSAGE event */
 	enum smtp_stage stage;
 	enum smtp_event_kind event;
+	uint16_t commands;    /* since the last message that was accepted */
 	uint8_t bad_commands; /* one behind the other */
 	bool has_sender;
 	bool eight_bit;
+	bool extended; /* the last greeting was EHLO or LHLO */
+	bool offers_tls;
+	bool rejects_bare_lf;
 };
 
 /* Emits "status text"; status is the code with its enhanced one, text may be NULL. */

@@ -153,6 +153,31 @@ static void test_out_of_turn_is_not_bad(void **state)
 	script_run(&script, &kind);
 }
 
+static void test_command_limits(void **state)
+{
+	(void)state;
+	for (size_t count = SMTP_COMMANDS_MAX - 1; count <= SMTP_COMMANDS_MAX + 1; count++) {
+		struct row kind = {.name = "commands without a message"};
+		struct script script;
+
+		script_begin(&script);
+		/* Whatever came before a message is forgiven. */
+		script_add(&script, LHLO, FEATURES, "", 1);
+		script_add(&script, RCPT, "503 5.5.1 send MAIL first\r\n", "",
+			   SMTP_COMMANDS_MAX - 4);
+		script_add(&script, MAIL RCPT "DATA\r\nx\r\n.\r\n",
+			   MAIL_OK RCPT_OK GO_AHEAD DELIVERED,
+			   "rcpt(a@x)begin(s@y,me.example,0,1)x\nmessage(1)", 1);
+		script_add(&script, "NOOP\r\n", "250 2.0.0 nothing was done\r\n", "",
+			   count < SMTP_COMMANDS_MAX ? count : SMTP_COMMANDS_MAX);
+		if (count > SMTP_COMMANDS_MAX)
+			script_add(&script, "NOOP\r\n",
+				   "421 4.7.0 too many commands for no message, good-bye\r\n",
+				   "close", 1);
+		script_run(&script, &kind);
+	}
+}
+
 /* ---- long ones ---- */
 
 static void test_many_pipelined_messages(void **state)
@@ -197,8 +222,8 @@ static void test_feed_stops_while_output_waits(void **state)
 	(void)state;
 	test_row(kind.name);
 	dialogue_begin(&dialogue, &kind, SIZE_MAX);
-	for (int i = 0; i < 100000; i++)
-		smtp_server_feed(dialogue.server, BYTES("NOOP\r\n"));
+	for (int i = 0; i < SMTP_COMMANDS_MAX - 1; i++)
+		smtp_server_feed(dialogue.server, BYTES("HELP\r\n"));
 	test_check(smtp_server_output(dialogue.server).length < OUTPUT_OCTETS_MAX / 2 + 512);
 	test_check(smtp_server_output(dialogue.server).length >= OUTPUT_OCTETS_MAX / 2);
 	pump(&dialogue);
@@ -225,7 +250,7 @@ static void test_all_replies_fit(void **state)
 	for (int i = 0; i < SMTP_RECIPIENTS_MAX; i++)
 		say(&dialogue, BYTES(RCPT));
 	while (smtp_server_output(dialogue.server).length < OUTPUT_OCTETS_MAX / 2 - 100)
-		smtp_server_feed(dialogue.server, BYTES("NOOP\r\n"));
+		smtp_server_feed(dialogue.server, BYTES("HELP\r\n"));
 	smtp_server_feed(dialogue.server, BYTES("DATA\r\n"));
 	assert_true(smtp_server_next(dialogue.server, &event));
 	smtp_server_begun(dialogue.server, ERROR_NONE, "");
@@ -286,6 +311,9 @@ static void answer_too_late(struct smtp_server *server, enum smtp_event_kind eve
 	case SMTP_MESSAGE:
 		smtp_server_delivered(server, 0, ERROR_NONE, NULL);
 		break;
+	case SMTP_START_TLS:
+		smtp_server_secured(server);
+		break;
 	case SMTP_ABORT:
 	case SMTP_CLOSE:
 		break;
@@ -311,13 +339,15 @@ static void test_ended_from_outside(void **state)
 		 SMTP_CLOSE},
 		{"octets are being taken", MAIL RCPT "DATA\r\nx", MAIL_OK RCPT_OK GO_AHEAD, true,
 		 true, SMTP_BODY},
+		{"TLS is awaited", "STARTTLS\r\n", "220 2.0.0 begin TLS\r\n" OVER, true, false,
+		 SMTP_START_TLS},
 		{"a delivery is under way", MAIL RCPT "DATA\r\n.\r\n",
 		 MAIL_OK RCPT_OK GO_AHEAD OVER, true, false, SMTP_MESSAGE},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		static const struct row kind = {.name = "ended from outside"};
+		static const struct row kind = {.name = "ended from outside", .tls = true};
 		struct bytes in = bytes_of(ends[i].in);
 		struct dialogue dialogue;
 		struct smtp_event event;
@@ -429,6 +459,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_recipient_limits),
 	cmocka_unit_test(test_bad_command_limits),
 	cmocka_unit_test(test_out_of_turn_is_not_bad),
+	cmocka_unit_test(test_command_limits),
 	cmocka_unit_test(test_many_pipelined_messages),
 	cmocka_unit_test(test_long_message),
 	cmocka_unit_test(test_feed_stops_while_output_waits),

@@ -168,27 +168,71 @@ void auth_login(struct auth_peer *peer, const struct message_login *message)
 		free_login(login);
 }
 
+/* ---- recipients ---- */
+
+/* An address without a domain means the default one, which is ours. */
+static enum error_code look_at_domain(struct directory *directory, struct bytes address,
+				      struct error *error)
+{
+	const char *at = address.length > 0 ? memrchr(address.data, '@', address.length) : NULL;
+	char domain[DOMAIN_MAX + 1];
+	size_t length = 0;
+	bool is_local = true;
+	enum error_code code = ERROR_NONE;
+
+	for (; at && at + 1 < address.data + address.length && length < sizeof(domain); at++)
+		domain[length++] = (char)(at[1] >= 'A' && at[1] <= 'Z' ? at[1] + 32 : at[1]);
+	if (at)
+		code = directory_is_local(directory, (struct bytes){domain, length}, &is_local,
+					  error);
+	if (code != ERROR_NONE)
+		return code;
+	return is_local ? ERROR_NO_USER : ERROR_NOT_LOCAL;
+}
+
+/* RFC 5321 section 4.5.1: mail to postmaster is taken whatever became of the account behind it. */
+static bool is_postmaster(struct bytes address)
+{
+	struct bytes name = BYTES("postmaster");
+
+	return bytes_equal_nocase(bytes_first(address, name.length), name) &&
+	       (address.length == name.length || address.data[name.length] == '@');
+}
+
+static enum error_code resolve(struct directory *directory, struct bytes address,
+			       struct account *account_out, struct error *error)
+{
+	enum error_code code = directory_resolve(directory, address, account_out, error);
+
+	if (code == ERROR_NONE && account_out->disabled && !is_postmaster(address))
+		return ERROR_DENIED;
+	return code == ERROR_NO_USER ? look_at_domain(directory, address, error) : code;
+}
+
+static bool is_answer(enum error_code code)
+{
+	return code == ERROR_NONE || code == ERROR_NO_USER || code == ERROR_NOT_LOCAL ||
+	       code == ERROR_DENIED;
+}
+
 void auth_resolve(struct auth_peer *peer, const struct message_resolve *message)
 {
+	struct bytes address = {message->address.octets, message->address.length};
 	struct message_resolved answered;
 	struct account account;
 	struct error error;
-	enum error_code code = directory_resolve(
-		peer->auth->directory,
-		(struct bytes){message->address.octets, message->address.length}, &account, &error);
+	enum error_code code = resolve(peer->auth->directory, address, &account, &error);
 
 	message_init(&answered, MESSAGE_RESOLVED, message->header.request);
 	if (code == ERROR_NONE)
 		code = place_of_account(&account, &answered.place, &error);
-	if (code != ERROR_NONE && code != ERROR_NO_USER) {
+	if (!is_answer(code)) {
 		log_event(LOG_LEVEL_ERROR, "directory", "error=\"%s\"", error.text);
 		code = ERROR_TEMPORARY;
 	}
-	if (code == ERROR_NONE) {
+	if (code == ERROR_NONE)
 		(void)bytes_to_string(bytes_of(account.name), answered.account,
 				      sizeof(answered.account));
-		code = account.disabled ? ERROR_DENIED : ERROR_NONE;
-	}
 	answered.outcome = code;
 	channel_send(peer->channel, &answered, NULL, 0);
 }

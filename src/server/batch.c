@@ -15,8 +15,9 @@ static enum error_code outcome_of(enum store_result result, const struct error *
 	switch (result) {
 	case STORE_OK:
 		return ERROR_NONE;
-	case STORE_FULL:
-		return ERROR_FULL;
+	case STORE_FULL: /* the disk, or a quota */
+		return error->code == ERROR_QUOTA || error->code == ERROR_TOO_LARGE ? error->code
+										    : ERROR_FULL;
 	case STORE_IO:
 		return error->code != ERROR_NONE ? error->code : ERROR_IO;
 	default: /* held, moved, or not known: the sender keeps it and tries again */
@@ -152,12 +153,21 @@ static void commit(struct batch_recipient *recipient)
 	recipient->delivery = NULL;
 }
 
-static const struct batch_recipient *first_failed(const struct batch *batch)
+/* The one whose outcome is everybody's: the first that may pass, or else the first. */
+static const struct batch_recipient *worst(const struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++)
-		if (batch->recipients[i].done && batch->recipients[i].outcome != ERROR_NONE)
-			return &batch->recipients[i];
-	return NULL;
+	const struct batch_recipient *found = NULL;
+
+	for (size_t i = 0; batch->all_or_nothing && i < batch->count; i++) {
+		const struct batch_recipient *it = &batch->recipients[i];
+
+		if (!it->done || it->outcome == ERROR_NONE)
+			continue;
+		if (error_meaning(it->outcome)->smtp[0] == '4')
+			return it;
+		found = found ? found : it;
+	}
+	return found;
 }
 
 enum batch_result batch_deliver(struct batch *batch)
@@ -176,13 +186,13 @@ enum batch_result batch_deliver(struct batch *batch)
 	count = sort(batch, order);
 	for (size_t i = 0; i < count && result == BATCH_DONE; i++)
 		result = prepare_one(batch, order[i]);
-	failed = batch->all_or_nothing ? first_failed(batch) : NULL;
 	for (size_t i = 0; i < count; i++) {
-		if (result != BATCH_DONE || failed)
+		if (result != BATCH_DONE || worst(batch))
 			take_back(order[i]);
 		else
 			commit(order[i]);
 	}
+	failed = worst(batch);
 	if (failed)
 		fail_all(batch, failed->outcome, &failed->error);
 	settle_copies(batch);

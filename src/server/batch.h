@@ -3,9 +3,12 @@
  *
  * All maildrops are prepared, in ascending order of account numbers and each once, before the first
  * is committed. What stands in the way of one recipient fails that recipient alone, or, with
- * `all_or_nothing` (SMTP has one answer for all), everybody.
+ * `all_or_nothing` (SMTP has one answer for all), everybody: for a reason that may pass if there is
+ * one, else for one that will not. When a commit fails behind others that did not, their copies
+ * stay and the sender's next try brings a second one; never is one torn.
  *
- * Guarantees: an outcome of ERROR_NONE means that the message is on stable storage; with AGAIN and
+ * Guarantees: an outcome of ERROR_NONE means that the message is on stable storage, with
+ * `all_or_nothing` for all recipients; with AGAIN and
  * CHANGED nothing was delivered yet, and the call is to be repeated.
  * Must not know: connections, protocols.
  */
@@ -18,6 +21,7 @@
 
 struct batch_recipient {
 	char account[ACCOUNT_NAME_MAX + 2];
+	char address[SMTP_PATH_MAX]; /* as the sender has it */
 	struct place place;
 	bool done;    /* outcome is final; a caller may set both for one it need not try */
 	bool changed; /* the place is out of date: look it up, clear this, try again */

@@ -8,6 +8,7 @@
 #include "server/config.h"
 
 #include <assert.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +20,9 @@
 enum setting_kind {
 	SETTING_LISTENER,
 	SETTING_PATH,
-	SETTING_PATHS, /* repeatable */
+	SETTING_PATHS,    /* repeatable */
+	SETTING_NETWORKS, /* repeatable */
+	SETTING_USERS,    /* repeatable */
 	SETTING_NUMBER,
 	SETTING_SWITCH,
 	SETTING_CHOICE
@@ -68,6 +71,37 @@ static const struct setting settings[] = {
 	 .argument = "ADDR|unix:PATH",
 	 .fallback = "ROOT/run/lmtp.sock, always",
 	 .help = "LMTP here as well; repeatable"},
+	{.key = "smtp",
+	 .kind = SETTING_LISTENER,
+	 .listener = LISTENER_SMTP,
+	 .argument = "ADDR",
+	 .fallback = "none",
+	 .help = "SMTP that only receives, for the local domains; repeatable"},
+	{.key = "socketmap",
+	 .kind = SETTING_LISTENER,
+	 .listener = LISTENER_SOCKETMAP,
+	 .argument = "ADDR|unix:PATH",
+	 .fallback = "none",
+	 .help = "tells Postfix which recipients and domains there are; repeatable"},
+	{.key = "message-octets-max",
+	 .kind = SETTING_NUMBER,
+	 MEMBER(message_octets_max),
+	 .least = MESSAGE_OCTETS_LEAST,
+	 .most = MESSAGE_OCTETS_MAX,
+	 .argument = "N",
+	 .fallback = "268435456",
+	 .help = "octets of the largest message taken by SMTP and LMTP"},
+	{.key = "trusted-networks",
+	 .kind = SETTING_NETWORKS,
+	 .argument = "NETWORK",
+	 .fallback = "127.0.0.0/8 and ::1",
+	 .help = "IP[/BITS] from where bare newlines are mended, not refused, and connections "
+		 "not counted; repeatable; none"},
+	{.key = "trusted-users",
+	 .kind = SETTING_USERS,
+	 .argument = "USER",
+	 .fallback = "root and the instance's owner, always",
+	 .help = "the MTA's user: no limit of connections and octets at unix sockets; repeatable"},
 	{.key = "tls-cert",
 	 .kind = SETTING_PATH,
 	 MEMBER(tls_certificate),
@@ -169,8 +203,10 @@ static enum error_code add_listener(struct config *config, enum listener_kind ki
 	code = address_parse(bytes_of(value), &listener->address, error);
 	if (code != ERROR_NONE)
 		return code;
-	if (listener->address.storage.ss_family == AF_UNIX && kind != LISTENER_LMTP)
-		return error_set(error, ERROR_USAGE, "only LMTP can listen on a unix socket");
+	if (listener->address.storage.ss_family == AF_UNIX && kind != LISTENER_LMTP &&
+	    kind != LISTENER_SOCKETMAP)
+		return error_set(error, ERROR_USAGE,
+				 "only LMTP and socketmap can listen on a unix socket");
 	listener->kind = kind;
 	listener->line = 0;
 	config->listener_count++;
@@ -240,6 +276,45 @@ static void set_number(struct config_source *source, const struct setting *setti
 {
 	char what[64];
 	uint64_t number;
+
+/* What is given replaces the default, or the file's; "none" leaves none. */
+static void set_network(struct config_source *source, const struct setting *setting,
+			const char *value)
+{
+	struct config *config = source->config;
+	struct error why;
+
+	if (!source->seen[setting - settings])
+		config->trusted_count = 0;
+	if (strcmp(value, "none") == 0)
+		config->trusted_count = 0;
+	else if (config->trusted_count == TRUSTED_NETWORKS_MAX)
+		config_complain(source, "too many networks", value);
+	else if (network_parse(bytes_of(value), &config->trusted[config->trusted_count], &why) !=
+		 ERROR_NONE)
+		config_complain(source, why.text, value);
+	else
+		config->trusted_count++;
+}
+
+static void set_user(struct config_source *source, const struct setting *setting, const char *value)
+{
+	struct config *config = source->config;
+	const struct passwd *user;
+	uint64_t uid = 0;
+
+	if (!source->seen[setting - settings])
+		config->trusted_user_count = 0;
+	user = getpwnam(value);
+	if (user)
+		uid = user->pw_uid;
+	if (!user && !number_parse(bytes_of(value), UINT32_MAX, &uid))
+		config_complain(source, "no such user", value);
+	else if (config->trusted_user_count == TRUSTED_USERS_MAX)
+		config_complain(source, "too many users", value);
+	else
+		config->trusted_users[config->trusted_user_count++] = (uint32_t)uid;
+}
 
 	if (number_parse(bytes_of(value), setting->most, &number) && number >= setting->least) {
 		*number_out = (uint32_t)number;
@@ -327,6 +402,10 @@ static void set(struct config_source *source, const struct setting *setting, con
 }
 
 void config_set(struct config_source *source, const char *key, const char *value)
+	else if (setting->kind == SETTING_NETWORKS)
+		set_network(source, setting, value);
+	else if (setting->kind == SETTING_USERS)
+		set_user(source, setting, value);
 {
 	const struct setting *setting = find(bytes_of(key));
 
@@ -391,6 +470,10 @@ static void set_defaults(struct config *config)
 static void add_listeners(struct config *config, struct problems *problems)
 {
 	bool root = geteuid() == 0;
+	config->message_octets_max = MESSAGE_OCTETS_MAX;
+	config->trusted_count = 2;
+	(void)network_parse(BYTES("127.0.0.0/8"), &config->trusted[0], NULL);
+	(void)network_parse(BYTES("::1"), &config->trusted[1], NULL);
 	char path[PATH_MAX + 32];
 	enum error_code code = ERROR_NONE;
 	struct error error;

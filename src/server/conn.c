@@ -76,8 +76,8 @@ static void release(struct conn *conn)
 	uint32_t slot = conn->slot;
 
 	conn->service->close(conn);
-	if (conn->limited)
-		peers_remove(&worker->peers, conn->peer_uid);
+	if (conn->counted)
+		peers_leave(conn->counted, &conn->peer, clock_monotonic_ms());
 	worker_remove(worker, slot);
 	free_conn(conn);
 }

@@ -78,8 +78,9 @@ struct conn {
 	int64_t since_unix_seconds;
 	uint64_t since_ms;
 	uint32_t slot;
-	uid_t peer_uid; /* counted in worker->peers when limited */
-	bool limited;
+	struct peers *counted; /* among whom the peer is counted, by this key; NULL: it is not */
+	struct peer_key peer;
+	bool trusted; /* its address, or it is on this machine */
 	bool handshaking;
 	bool securing; /* from STEP_TLS until secured() */
 	bool retrying;

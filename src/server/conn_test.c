@@ -412,11 +412,11 @@ static void test_deadlines(void **state)
 		const struct conn_service *service;
 		uint64_t after_ms, deadline_after_ms;
 	} deadlines[] = {
-		{"LMTP, at once", &intake_service, 0, SMTP_TIMEOUT_MS},
-		{"LMTP, one below", &intake_service, SMTP_LAST - 1, SMTP_SESSION_MAX_MS - 1},
-		{"LMTP, at", &intake_service, SMTP_LAST, SMTP_SESSION_MAX_MS},
-		{"LMTP, above", &intake_service, SMTP_LAST + 1, SMTP_SESSION_MAX_MS},
-		{"LMTP, over", &intake_service, SMTP_SESSION_MAX_MS + 1, SMTP_SESSION_MAX_MS},
+		{"LMTP, at once", &lmtp_service, 0, SMTP_TIMEOUT_MS},
+		{"LMTP, one below", &lmtp_service, SMTP_LAST - 1, SMTP_SESSION_MAX_MS - 1},
+		{"LMTP, at", &lmtp_service, SMTP_LAST, SMTP_SESSION_MAX_MS},
+		{"LMTP, above", &lmtp_service, SMTP_LAST + 1, SMTP_SESSION_MAX_MS},
+		{"LMTP, over", &lmtp_service, SMTP_SESSION_MAX_MS + 1, SMTP_SESSION_MAX_MS},
 		{"POP3 before login", &pop3_service, 5, POP3_LOGIN_TIMEOUT_MS},
 	};
 	struct pop3_session session = {.conn = {.since_ms = BEGIN}};

@@ -1,11 +1,13 @@
 /*
- * intake_service: one LMTP connection between its engine, auth and the stores.
+ * intake_service: one LMTP or SMTP connection between its engine, auth and the stores.
  *
- * Recipients are looked up one by one; the message goes into a draft; behind the final dot it goes
- * to all maildrops (batch.h), again and again while one of them is held, up to DELIVERY_WAIT_MS.
+ * Recipients are looked up one by one (intake_recipient.c); the message goes into a draft; behind
+ * the final dot it goes to all maildrops (batch.h), again and again while one of them is held, up
+ * to DELIVERY_WAIT_MS.
  *
- * Guarantees: a recipient is answered 250 only for an outcome that means stable storage; each
- * delivery is logged, also when the peer has gone meanwhile.
+ * Guarantees: a message is answered 250 only for an outcome that means stable storage, by SMTP only
+ * when that is so for all recipients; each delivery is logged, also when the peer has gone
+ * meanwhile.
  * Must not know: how mail is stored or a name is looked up.
  */
 #include "server/intake_service.h"
@@ -18,135 +20,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "server/batch.h"
+#include "server/intake_session.h"
 
 #define DELIVERY_RETRY_MS 20 /* and up to as much again, so that two rivals do not keep in step */
 
-enum intake_doing { INTAKE_NOTHING, INTAKE_RESOLVING, INTAKE_WRITING, INTAKE_DELIVERING };
-
-struct intake_session {
-	struct conn conn;
-	struct smtp_server *engine;
-	enum intake_doing doing;
-	bool answered; /* what is being done is over, and outcome says how */
-	enum error_code outcome;
-	struct error error;
-	/* Those the engine was told of as accepted, in this order. A transaction that was dropped
-	 * before its message leaves some behind: BEGIN says how many of the last ones count. */
-	struct batch_recipient *recipients;
-	size_t recipient_count, recipient_room;
-	size_t looked_up; /* of batch.recipients, when places are looked up again */
-	bool looked_up_again;
-	struct draft *draft;
-	struct bytes body;
-	struct batch batch;
-	enum batch_result result;
-	uint64_t give_up_ms;
-	char peer[LINK_PEER_OCTETS];
-	char word[CONN_WORD_OCTETS];
-};
-
-static struct intake_session *session_of(const struct conn *conn)
+struct intake_session *intake_session_of(const struct conn *conn)
 {
 	return (struct intake_session *)(uintptr_t)conn;
 }
 
-static void begin(struct intake_session *session, enum intake_doing doing)
+void intake_begin(struct intake_session *session, enum intake_doing doing)
 {
 	session->doing = doing;
 	session->answered = false;
 	session->outcome = ERROR_NONE;
 	session->error = (struct error){0};
-}
-
-/* ---- recipients ---- */
-
-/* Room for one more. The engine never has more than SMTP_RECIPIENTS_MAX in a transaction, so of
- * twice as many the older half is left over from dropped ones. */
-static struct batch_recipient *add_recipient(struct intake_session *session)
-{
-	size_t size = sizeof(*session->recipients);
-
-	if (session->recipient_count == (size_t)2 * SMTP_RECIPIENTS_MAX) {
-		session->recipient_count = SMTP_RECIPIENTS_MAX;
-		memmove(session->recipients, session->recipients + SMTP_RECIPIENTS_MAX,
-			SMTP_RECIPIENTS_MAX * size);
-	}
-	if (session->recipient_count == session->recipient_room) {
-		size_t room = session->recipient_room ? 2 * session->recipient_room : 1;
-		void *grown = realloc(session->recipients, room * size);
-
-		if (!grown)
-			return NULL;
-		session->recipients = grown;
-		session->recipient_room = room;
-	}
-	memset(&session->recipients[session->recipient_count], 0, size);
-	return &session->recipients[session->recipient_count++];
-}
-
-static bool ask_place(struct intake_session *session, struct bytes address)
-{
-	struct message_resolve message;
-
-	message_init(&message, MESSAGE_RESOLVE, 0);
-	if (address.length > sizeof(message.address.octets))
-		return false;
-	message.address.length = (uint32_t)address.length;
-	memcpy(message.address.octets, address.data, address.length);
-	return conn_ask(&session->conn, &message);
-}
-
-/* At RCPT a new recipient; behind the message the place of one whose maildrop has moved. */
-static void answered(struct conn *conn, const union message *answer)
-{
-	struct intake_session *session = session_of(conn);
-	struct batch_recipient *recipient;
-
-	session->answered = true;
-	session->outcome = answer && answer->header.type == MESSAGE_RESOLVED
-				   ? (enum error_code)answer->resolved.outcome
-				   : ERROR_TEMPORARY;
-	if (session->outcome != ERROR_NONE)
-		return;
-	recipient = session->doing == INTAKE_RESOLVING
-			    ? add_recipient(session)
-			    : &session->batch.recipients[session->looked_up];
-	if (!recipient) {
-		session->outcome = ERROR_TEMPORARY;
-		return;
-	}
-	recipient->place = answer->resolved.place;
-	memcpy(recipient->account, answer->resolved.account, sizeof(recipient->account));
-}
-
-static const char *recipient_words(enum error_code outcome)
-{
-	switch (outcome) {
-	case ERROR_NONE:
-		return "recipient accepted";
-	case ERROR_NO_USER:
-		return "no such user here";
-	case ERROR_DENIED:
-		return "this account is disabled";
-	default:
-		return "cannot look up users now";
-	}
-}
-
-static enum conn_step answer_recipient(struct intake_session *session, enum error_code outcome)
-{
-	if (outcome != ERROR_NONE)
-		session->conn.worker->counters.deliveries_refused++;
-	session->doing = INTAKE_NOTHING;
-	smtp_server_recipient(session->engine, outcome, recipient_words(outcome));
-	return STEP_MORE;
-}
-
-static enum conn_step begin_recipient(struct intake_session *session, struct bytes address)
-{
-	begin(session, INTAKE_RESOLVING);
-	return ask_place(session, address) ? STEP_WAIT : answer_recipient(session, ERROR_TEMPORARY);
 }
 
 /* ---- the draft ---- */
@@ -164,11 +52,12 @@ static void begin_message(struct intake_session *session, const struct smtp_even
 {
 	struct worker *worker = session->conn.worker;
 	struct batch *batch = &session->batch;
+	struct batch_recipient *first =
+		session->recipients + session->recipient_count - event->recipients;
 
+	assert(event->recipients <= session->recipient_count);
 	draft_free(session->draft);
-	session->draft = NULL;
-	if (event->recipients <= session->recipient_count)
-		session->draft = draft_new(worker->root.mail[0], MESSAGE_OCTETS_MAX);
+	session->draft = draft_new(worker->root.mail[0], session->options->octets_max);
 	if (!session->draft) {
 		smtp_server_begun(session->engine, ERROR_TEMPORARY, "out of memory, try later");
 		return;
@@ -176,15 +65,17 @@ static void begin_message(struct intake_session *session, const struct smtp_even
 	*batch = (struct batch){
 		.root = &worker->root,
 		.draft = session->draft,
-		.all_or_nothing = !worker->lmtp_options.lmtp,
-		.recipients = session->recipients + session->recipient_count - event->recipients,
+		.all_or_nothing = !session->options->lmtp,
+		.recipients = first,
 		.count = event->recipients,
 		.trace = {.sender = event->sender,
 			  .helo = event->helo,
 			  .peer = bytes_of(session->peer),
 			  .host = bytes_of(worker->host),
 			  .session = bytes_of(session->word),
-			  .lmtp = worker->lmtp_options.lmtp,
+			  .only_address = bytes_of(event->recipients == 1 ? first->address : ""),
+			  .lmtp = session->options->lmtp,
+			  .extended = event->extended,
 			  .tls = link_is_tls(session->conn.link)},
 	};
 	smtp_server_begun(session->engine, ERROR_NONE, "go on");
@@ -218,10 +109,22 @@ static enum conn_step answer_body(struct intake_session *session, enum error_cod
 	return STEP_MORE;
 }
 
+/* A local user who is counted may fill the disk only so fast. */
+static bool may_send(struct intake_session *session, size_t octets)
+{
+	const struct conn *conn = &session->conn;
+
+	return conn->counted != conn->worker->users ||
+	       peers_spend(conn->counted, &conn->peer, octets, clock_monotonic_ms());
+}
+
 static enum conn_step begin_body(struct intake_session *session, struct bytes body)
 {
-	begin(session, INTAKE_WRITING);
+	intake_begin(session, INTAKE_WRITING);
 	session->body = body;
+	if (!may_send(session, body.length))
+		return answer_body(session, error_set(&session->error, ERROR_FULL,
+						      "too many octets of one user"));
 	if (draft_in_memory(session->draft, body.length)) {
 		write_work(session);
 		return answer_body(session, session->outcome);
@@ -260,7 +163,7 @@ static void start_delivery(void *context)
 
 static enum conn_step begin_delivery(struct intake_session *session)
 {
-	begin(session, INTAKE_DELIVERING);
+	intake_begin(session, INTAKE_DELIVERING);
 	session->looked_up_again = false;
 	session->give_up_ms = clock_monotonic_ms() + DELIVERY_WAIT_MS;
 	session->batch.received_unix_seconds = clock_unix_seconds();
@@ -312,7 +215,7 @@ static enum conn_step answer_message(struct intake_session *session)
 	uint32_t count = (uint32_t)batch->count;
 
 	account_for(session);
-	for (uint32_t i = 0; i < (session->conn.worker->lmtp_options.lmtp ? count : 1); i++) {
+	for (uint32_t i = 0; i < (batch->all_or_nothing ? 1 : count); i++) {
 		char text[UID_MAX + 32];
 		const struct batch_recipient *recipient = &batch->recipients[i];
 
@@ -338,7 +241,7 @@ static enum conn_step look_up_again(struct intake_session *session)
 		recipient->changed = false;
 		session->looked_up = i;
 		session->answered = false;
-		if (ask_place(session, bytes_of(recipient->account)))
+		if (intake_ask_place(session, bytes_of(recipient->account)))
 			return STEP_WAIT;
 		session->outcome = ERROR_TEMPORARY;
 		session->answered = true;
@@ -350,6 +253,15 @@ static enum conn_step look_up_again(struct intake_session *session)
 	return session->answered ? STEP_MORE : STEP_WAIT;
 }
 
+/* One recipient who is no more would fail the message for all others; when the sender tries again,
+ * RCPT tells him which it is. */
+static enum error_code outcome_when_gone(const struct intake_session *session)
+{
+	bool others = session->batch.all_or_nothing && session->batch.count > 1;
+
+	return others ? ERROR_TEMPORARY : session->outcome;
+}
+
 static enum conn_step delivery_changed(struct intake_session *session)
 {
 	struct batch_recipient *asked = &session->batch.recipients[session->looked_up];
@@ -358,7 +270,8 @@ static enum conn_step delivery_changed(struct intake_session *session)
 		session->give_up_ms = 0;
 	if (session->outcome != ERROR_NONE) {
 		asked->done = true;
-		asked->outcome = session->outcome;
+		asked->outcome = outcome_when_gone(session);
+		error_set(&asked->error, asked->outcome, "the account is gone");
 		session->outcome = ERROR_NONE;
 	}
 	return look_up_again(session);
@@ -392,7 +305,7 @@ static enum conn_step next_event(struct intake_session *session)
 		return STEP_IDLE;
 	switch (event.kind) {
 	case SMTP_RECIPIENT:
-		return begin_recipient(session, event.recipient);
+		return intake_recipient_begin(session, &event);
 	case SMTP_BEGIN:
 		begin_message(session, &event);
 		return STEP_MORE;
@@ -400,6 +313,8 @@ static enum conn_step next_event(struct intake_session *session)
 		return begin_body(session, event.body);
 	case SMTP_MESSAGE:
 		return begin_delivery(session);
+	case SMTP_START_TLS:
+		return STEP_TLS;
 	case SMTP_ABORT:
 		drop_message(session);
 		return STEP_MORE;
@@ -420,7 +335,7 @@ static bool collect(struct intake_session *session)
 
 static enum conn_step step(struct conn *conn)
 {
-	struct intake_session *session = session_of(conn);
+	struct intake_session *session = intake_session_of(conn);
 
 	if (!collect(session))
 		return STEP_FULL;
@@ -428,7 +343,8 @@ static enum conn_step step(struct conn *conn)
 	case INTAKE_NOTHING:
 		break;
 	case INTAKE_RESOLVING:
-		return answer_recipient(session, session->outcome);
+	case INTAKE_LOOKING:
+		return intake_recipient_step(session);
 	case INTAKE_WRITING:
 		return answer_body(session, session->outcome);
 	case INTAKE_DELIVERING:
@@ -437,22 +353,43 @@ static enum conn_step step(struct conn *conn)
 	return next_event(session);
 }
 
-static bool start(struct conn *conn)
+static bool start(struct conn *conn, const struct smtp_server_options *options)
 {
-	struct intake_session *session = session_of(conn);
+	struct intake_session *session = intake_session_of(conn);
 
-	session->engine = smtp_server_new(&conn->worker->lmtp_options);
+	session->options = options;
+	session->engine = smtp_server_new(options);
 	if (!session->engine)
 		return false;
+	if (!conn->trusted)
+		smtp_server_reject_bare_lf(session->engine);
 	(void)link_peer(conn->link, session->peer);
 	(void)conn_word(conn, session->word);
+	/* There is nobody between us and a peer at a unix socket. */
+	if (conn->worker->tls && !bytes_start_with(bytes_of(session->peer), BYTES("unix:")))
+		smtp_server_offer_tls(session->engine);
 	smtp_server_greet(session->engine);
 	return true;
 }
 
+static bool start_lmtp(struct conn *conn)
+{
+	return start(conn, &conn->worker->lmtp_options);
+}
+
+static bool start_smtp(struct conn *conn)
+{
+	return start(conn, &conn->worker->smtp_options);
+}
+
+static void secured(struct conn *conn)
+{
+	smtp_server_secured(intake_session_of(conn)->engine);
+}
+
 static size_t feed(struct conn *conn, struct bytes in)
 {
-	return smtp_server_feed(session_of(conn)->engine, in);
+	return smtp_server_feed(intake_session_of(conn)->engine, in);
 }
 
 static uint64_t deadline_ms(const struct conn *conn, uint64_t now_ms)
@@ -465,13 +402,13 @@ static uint64_t deadline_ms(const struct conn *conn, uint64_t now_ms)
 
 static void end(struct conn *conn, const char *text)
 {
-	smtp_server_end(session_of(conn)->engine, text);
+	smtp_server_end(intake_session_of(conn)->engine, text);
 }
 
 /* A delivery that was finished while the peer left is logged; one that waits was not done. */
 static void close_session(struct conn *conn)
 {
-	struct intake_session *session = session_of(conn);
+	struct intake_session *session = intake_session_of(conn);
 
 	if (session->doing == INTAKE_DELIVERING && session->answered &&
 	    session->result == BATCH_DONE)
@@ -482,20 +419,20 @@ static void close_session(struct conn *conn)
 
 static bool is_guest(const struct conn *conn)
 {
-	const struct intake_session *session = session_of(conn);
+	const struct intake_session *session = intake_session_of(conn);
 
 	return session->doing == INTAKE_NOTHING && session->recipient_count == 0 &&
 	       session->draft == NULL;
 }
 
-const struct conn_service intake_service = {
-	.size = sizeof(struct intake_session),
-	.is_guest = is_guest,
-	.start = start,
-	.feed = feed,
-	.step = step,
-	.answered = answered,
-	.deadline_ms = deadline_ms,
-	.end = end,
-	.close = close_session,
-};
+#define SHARED                                                                                     \
+	.size = sizeof(struct intake_session), .behind = "octets behind STARTTLS",                 \
+	.is_guest = is_guest, .feed = feed, .step = step, .secured = secured,                      \
+	.answered = intake_answered, .deadline_ms = deadline_ms, .end = end,                       \
+	.close = close_session
+
+const struct conn_service lmtp_service = {SHARED, .alpn = "lmtp", .start = start_lmtp};
+
+/* Strangers leave the slots that are kept for the MTA beside us. */
+const struct conn_service smtp_service = {SHARED, .alpn = "smtp", .start = start_smtp,
+					  .leaves_slots = true};

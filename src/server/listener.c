@@ -3,7 +3,8 @@
  * service its listener is for.
  *
  * Guarantees: a process out of descriptors or memory stops accepting for a while and says so in the
- * log, instead of spinning; a limit reached is told to the peer where it speaks plain text.
+ * log, instead of spinning; no peer has more connections than it may; a limit reached is told to
+ * the peer where it speaks plain text.
  * Must not know: protocols, but for the one line of refusal.
  */
 #include <errno.h>
@@ -11,12 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/address.h"
 #include "server/conn.h"
 #include "server/crowd.h"
 #include "server/intake_service.h"
 #include "server/pop3_service.h"
+#include "server/socketmap_service.h"
 #include "server/worker.h"
 
 #define ACCEPTS_MAX      4  /* at a time: the other workers are awake for the same connections */
@@ -46,35 +49,86 @@ static void pause_accepting(struct worker *worker, int problem)
 		watch_all(worker, false);
 }
 
-static void refuse(int descriptor, enum listener_kind kind, const char *why)
+/* What is spoken behind each kind of listener. */
+static const struct kind {
+	const struct conn_service *service;
+	const char *full;              /* said to one who has to go; "": nothing can be said */
+	uint32_t user_connections_max; /* at a unix socket, but for trusted users */
+	bool tls;
+} kinds[] = {
+	[LISTENER_POP3] = {&pop3_service,
+			   "-ERR [SYS/TEMP] too many connections, try again later\r\n", 0, false},
+	[LISTENER_POP3S] = {&pop3_service, "", 0, true},
+	[LISTENER_LMTP] = {&lmtp_service, "421 4.3.2 too many connections, try again later\r\n",
+			   PEER_CONNECTIONS_MAX, false},
+	[LISTENER_SMTP] = {&smtp_service, "421 4.3.2 too many connections, try again later\r\n", 0,
+			   false},
+	[LISTENER_SOCKETMAP] = {&socketmap_service, "", PEER_LOOKUPS_MAX, false},
+};
+
+static void refuse(int descriptor, const struct kind *kind, const char *why)
 {
-	struct bytes text = {NULL, 0}; /* nothing can be said before TLS */
-
-	if (kind == LISTENER_POP3)
-		text = BYTES("-ERR [SYS/TEMP] too many connections, try again later\r\n");
-	else if (kind == LISTENER_LMTP)
-		text = BYTES("421 4.3.2 too many connections, try again later\r\n");
-
 	log_event(LOG_LEVEL_WARNING, "refused", "reason=\"%s\"", why);
-	if (text.length > 0)
-		(void)send(descriptor, text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (kind->full[0] != '\0')
+		(void)send(descriptor, kind->full, strlen(kind->full), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(descriptor);
 }
 
-/* Root and the instance's owner can do as they like anyway; everybody else has a limit. */
-static bool peer_uid(const struct worker *worker, int descriptor, uid_t *uid_out)
-{
-	struct ucred peer;
-	socklen_t length = sizeof(peer);
-	int domain = 0;
-	socklen_t domain_length = sizeof(domain);
+/* ---- who is counted ---- */
 
-	if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &domain_length) != 0 ||
-	    domain != AF_UNIX ||
-	    getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
-		return false;
-	*uid_out = peer.uid;
-	return peer.uid != 0 && peer.uid != worker->owner_uid;
+/* Root and the instance's owner can do as they like anyway. */
+static bool trusts_user(const struct worker *worker, uid_t uid)
+{
+	for (uint32_t i = 0; i < worker->trusted_user_count; i++)
+		if (worker->trusted_users[i] == uid)
+			return true;
+	return uid == 0 || uid == worker->owner_uid;
+}
+
+static bool trusts_address(const struct worker *worker, const struct address *peer)
+{
+	for (uint32_t i = 0; i < worker->trusted_count; i++)
+		if (network_has(&worker->trusted[i], peer))
+			return true;
+	return false;
+}
+
+/* A connection as far as it is known before it is made. */
+struct newcomer {
+	struct peers *counted;
+	struct peer_key key;
+	uint32_t connections_max;
+	const char *too_many;
+	bool trusted;
+};
+
+static struct newcomer newcomer_at_unix_socket(const struct listener *listener, int descriptor)
+{
+	struct newcomer newcomer = {.connections_max = kinds[listener->kind].user_connections_max,
+				    .too_many = "too many connections of one user",
+				    .trusted = true};
+	struct ucred user;
+	socklen_t length = sizeof(user);
+
+	if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &user, &length) != 0 ||
+	    trusts_user(listener->worker, user.uid))
+		return newcomer;
+	newcomer.counted = listener->worker->users;
+	newcomer.key = peers_user(user.uid, listener->kind);
+	return newcomer;
+}
+
+static struct newcomer newcomer_from_network(const struct listener *listener,
+					     const struct address *peer)
+{
+	struct worker *worker = listener->worker;
+	struct newcomer newcomer = {.connections_max = worker->connections_per_address,
+				    .too_many = "too many connections of one address",
+				    .trusted = trusts_address(worker, peer)};
+
+	if (!newcomer.trusted && newcomer.connections_max > 0 && peers_address(peer, &newcomer.key))
+		newcomer.counted = worker->addresses;
+	return newcomer;
 }
 
 /* Full, but not of those who would miss anything. */
@@ -86,47 +140,50 @@ static void make_room(struct worker *worker, const struct conn_service *service)
 		conn_cut(guest, "made room for another");
 }
 
-static void admit(struct listener *listener, int descriptor)
+static void admit(struct listener *listener, int descriptor, const struct address *peer)
 {
 	struct worker *worker = listener->worker;
-	bool tls = listener->kind == LISTENER_POP3S;
-	const struct conn_service *service =
-		listener->kind == LISTENER_LMTP ? &intake_service : &pop3_service;
-	uid_t uid = 0;
-	bool limited = listener->kind == LISTENER_LMTP && peer_uid(worker, descriptor, &uid);
+	const struct kind *kind = &kinds[listener->kind];
+	struct newcomer newcomer = peer->storage.ss_family == AF_UNIX
+					   ? newcomer_at_unix_socket(listener, descriptor)
+					   : newcomer_from_network(listener, peer);
+	uint64_t now_ms = clock_monotonic_ms();
 	struct conn *conn;
 
-	if (worker_is_full(worker, service))
-		make_room(worker, service);
-	if (worker_is_full(worker, service)) {
-		refuse(descriptor, listener->kind, "too many connections");
+	if (worker_is_full(worker, kind->service))
+		make_room(worker, kind->service);
+	if (worker_is_full(worker, kind->service)) {
+		refuse(descriptor, kind, "too many connections");
 		return;
 	}
-	if (limited && !peers_add(&worker->peers, uid, PEER_CONNECTIONS_MAX)) {
-		refuse(descriptor, listener->kind, "too many connections of one user");
+	if (newcomer.counted &&
+	    !peers_enter(newcomer.counted, &newcomer.key, newcomer.connections_max, now_ms)) {
+		refuse(descriptor, kind, newcomer.too_many);
 		return;
 	}
 	worker->counters.connections++;
-	conn = conn_new(worker, service, descriptor, tls);
+	conn = conn_new(worker, kind->service, descriptor, kind->tls);
 	if (!conn) {
 		log_event(LOG_LEVEL_WARNING, "refused", "reason=\"out of memory\"");
-		if (limited)
-			peers_remove(&worker->peers, uid);
+		if (newcomer.counted)
+			peers_leave(newcomer.counted, &newcomer.key, now_ms);
 		return;
 	}
-	conn->limited = limited;
-	conn->peer_uid = uid;
+	conn->counted = newcomer.counted;
+	conn->peer = newcomer.key;
+	conn->trusted = newcomer.trusted;
 	conn_start(conn);
 }
 
 static void accept_some(struct listener *listener, int count)
 {
 	for (int i = 0; i < count && !listener->worker->draining; i++) {
-		int descriptor =
-			accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct address peer = {.length = sizeof(peer.storage)};
+		int descriptor = accept4(listener->descriptor, (struct sockaddr *)&peer.storage,
+					 &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (descriptor >= 0) {
-			admit(listener, descriptor);
+			admit(listener, descriptor, &peer);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)

@@ -41,11 +41,22 @@ static bool check_nothing(const union message *message)
 	return true;
 }
 
+static bool trust_is_sound(const struct message_configure *it)
+{
+	for (uint32_t i = 0; i < it->trusted_count && i < TRUSTED_NETWORKS_MAX; i++)
+		if (it->trusted[i].bits > NETWORK_BITS_MAX)
+			return false;
+	return it->trusted_count <= TRUSTED_NETWORKS_MAX &&
+	       it->trusted_user_count <= TRUSTED_USERS_MAX;
+}
+
 static bool check_configure(const union message *message)
 {
 	const struct message_configure *it = &message->configure;
 	return is_role(it->role) && it->mail_roots <= MAIL_ROOTS_MAX && is_flag(it->drop_user) &&
-	       is_flag(it->allow_plaintext) && it->log_level <= LOG_LEVEL_DEBUG && ENDED(it->host);
+	       is_flag(it->allow_plaintext) && it->log_level <= LOG_LEVEL_DEBUG &&
+	       it->message_octets_max <= MESSAGE_OCTETS_MAX && trust_is_sound(it) &&
+	       ENDED(it->host);
 }
 
 static bool check_listener(const union message *message)
@@ -108,7 +119,8 @@ static bool check_resolved(const union message *message)
 {
 	const struct message_resolved *it = &message->resolved;
 	bool outcome_known = it->outcome == ERROR_NONE || it->outcome == ERROR_NO_USER ||
-			     it->outcome == ERROR_DENIED || it->outcome == ERROR_TEMPORARY;
+			     it->outcome == ERROR_NOT_LOCAL || it->outcome == ERROR_DENIED ||
+			     it->outcome == ERROR_TEMPORARY;
 	return outcome_known && place_is_sound(&it->place, it->outcome == ERROR_NONE) &&
 	       ENDED(it->account);
 }

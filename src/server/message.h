@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "net/network.h"
 #include "store/store.h"
 
 enum message_type {
@@ -96,6 +97,12 @@ struct message_configure {
 	uint32_t allow_plaintext;
 	uint32_t log_level;
 	char host[DOMAIN_MAX + 3];
+	uint32_t message_octets_max;
+	uint32_t connections_per_address; /* 0: any number */
+	uint32_t trusted_count;
+	struct network trusted[TRUSTED_NETWORKS_MAX];
+	uint32_t trusted_user_count;
+	uint32_t trusted_users[TRUSTED_USERS_MAX]; /* uids */
 };
 
 enum listener_kind {
@@ -188,7 +195,7 @@ struct message_resolve {
 
 struct message_resolved {
 	struct message_header header;
-	uint32_t outcome; /* NONE, NO_USER, DENIED (disabled), TEMPORARY */
+	uint32_t outcome; /* NONE, NO_USER, NOT_LOCAL, DENIED (disabled), TEMPORARY */
 	struct place place;
 	char account[ACCOUNT_NAME_MAX + 2];
 };

@@ -25,33 +25,68 @@ static struct bytes clean(struct bytes text, char *room, size_t room_octets)
 	return (struct bytes){room, length};
 }
 
+/* RFC 3848; RFC 5321 section 4.4 for the last */
 static const char *protocol(const struct trace *trace)
 {
 	if (trace->lmtp)
-		return trace->tls ? "LMTPS" : "LMTP"; /* RFC 3848 */
-	return trace->tls ? "ESMTPS" : "ESMTP";
+		return trace->tls ? "LMTPS" : "LMTP";
+	if (trace->extended)
+		return trace->tls ? "ESMTPS" : "ESMTP";
+	return "SMTP";
 }
 
-bool trace_print(const struct trace *trace, struct buffer *headers)
+/* "([192.0.2.1])", as RFC 5321 section 4.4 has it in TCP-info, and without the port; what is no
+ * address stands in a comment. */
+static bool print_peer(struct bytes peer, struct buffer *headers)
 {
-	char sender_room[SMTP_PATH_MAX], recipient_room[ACCOUNT_NAME_MAX],
-		helo_room[DOMAIN_MAX + 2];
-	char date[CLOCK_DATE_OCTETS];
-	struct bytes sender = clean(trace->sender, sender_room, sizeof(sender_room));
-	struct bytes recipient = clean(trace->recipient, recipient_room, sizeof(recipient_room));
+	size_t length = peer.length;
+
+	if (bytes_start_with(peer, BYTES("unix:")) || peer.length == 0)
+		return buffer_print(headers, " (%.*s)", (int)peer.length, peer.data);
+	while (length > 0 && peer.data[length - 1] != ':')
+		length--;
+	peer = bytes_first(peer, length > 0 ? length - 1 : peer.length);
+	if (peer.data[0] == '[')
+		return buffer_print(headers, " ([IPv6:%.*s)", (int)peer.length - 1, peer.data + 1);
+	return buffer_print(headers, " ([%.*s])", (int)peer.length, peer.data);
+}
+
+static bool print_only_address(struct bytes address, struct buffer *headers)
+{
+	char room[SMTP_PATH_MAX];
+
+	if (address.length == 0)
+		return true;
+	address = clean(address, room, sizeof(room));
+	return buffer_print(headers, "\n\tfor <%.*s>", (int)address.length, address.data);
+}
+
+static bool print_received(const struct trace *trace, struct buffer *headers)
+{
+	char helo_room[DOMAIN_MAX + 2], date[CLOCK_DATE_OCTETS];
 	struct bytes helo = clean(trace->helo, helo_room, sizeof(helo_room));
 
 	if (helo.length == 0)
 		helo = BYTES("unknown");
+	return buffer_print(headers, "Received: from %.*s", (int)helo.length, helo.data) &&
+	       print_peer(trace->peer, headers) &&
+	       buffer_print(headers, "\n\tby %.*s with %s id %.*s", (int)trace->host.length,
+			    trace->host.data, protocol(trace), (int)trace->session.length,
+			    trace->session.data) &&
+	       print_only_address(trace->only_address, headers) &&
+	       buffer_print(headers, ";\n\t%s\n", clock_date_rfc5322(trace->unix_seconds, date));
+}
+
+bool trace_print(const struct trace *trace, struct buffer *headers)
+{
+	char sender_room[SMTP_PATH_MAX], recipient_room[ACCOUNT_NAME_MAX];
+	struct bytes sender = clean(trace->sender, sender_room, sizeof(sender_room));
+	struct bytes recipient = clean(trace->recipient, recipient_room, sizeof(recipient_room));
+
 	return buffer_print(headers,
 			    "Return-Path: <%.*s>\n"
-			    "Delivered-To: %.*s\n"
-			    "Received: from %.*s (%.*s)\n"
-			    "\tby %.*s with %s id %.*s;\n"
-			    "\t%s\n",
-			    (int)sender.length, sender.data, (int)recipient.length, recipient.data,
-			    (int)helo.length, helo.data, (int)trace->peer.length, trace->peer.data,
-			    (int)trace->host.length, trace->host.data, protocol(trace),
-			    (int)trace->session.length, trace->session.data,
-			    clock_date_rfc5322(trace->unix_seconds, date));
+			    "Delivered-To: %.*s\n",
+			    (int)sender.length, sender.data, (int)recipient.length,
+			    recipient.data) &&
+	       print_received(trace, headers);
 }

@@ -11,13 +11,15 @@
 #include "base/bytes.h"
 
 struct trace {
-	struct bytes sender;    /* the envelope's; may be empty */
-	struct bytes recipient; /* the account */
-	struct bytes helo;      /* what the peer called itself; may be empty */
-	struct bytes peer;      /* where it is: link_peer() */
-	struct bytes host;      /* us */
-	struct bytes session;   /* a word for the logs */
+	struct bytes sender;       /* the envelope's; may be empty */
+	struct bytes recipient;    /* the account */
+	struct bytes helo;         /* what the peer called itself; may be empty */
+	struct bytes peer;         /* where it is: link_peer() */
+	struct bytes only_address; /* of a message to one recipient: as the sender has it */
+	struct bytes host;         /* us */
+	struct bytes session;      /* a word for the logs */
 	bool lmtp, tls;
+	bool extended; /* the peer said EHLO, not HELO */
 	int64_t unix_seconds;
 };
 

@@ -10,6 +10,9 @@ static const struct row {
 	struct bytes sender, helo;
 	bool tls;
 	const char *expected;
+	const char *peer; /* NULL: unix:uid=7 */
+	bool smtp, extended;
+	const char *only_address;
 } rows[] = {
 	{"plain",
 	 {"bob@x.org", 9},
@@ -17,36 +20,74 @@ static const struct row {
 	 false,
 	 "Return-Path: <bob@x.org>\nDelivered-To: alice@y.org\n"
 	 "Received: from mx.x.org (unix:uid=7)\n\tby host with LMTP id 0.1;\n"
-	 "\tSun, 22 Nov 2026 02:01:00 +0000\n"},
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = NULL},
 	{"bounce, no name, TLS",
 	 {NULL, 0},
 	 {NULL, 0},
 	 true,
 	 "Return-Path: <>\nDelivered-To: alice@y.org\n"
 	 "Received: from unknown (unix:uid=7)\n\tby host with LMTPS id 0.1;\n"
-	 "\tSun, 22 Nov 2026 02:01:00 +0000\n"},
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = NULL},
 	{"octets that would end something",
 	 {"a\nX: y>\0\xff", 9},
 	 {"b) (c;\r\n\\", 9},
 	 false,
 	 "Return-Path: <a?X:?y?\?\?>\nDelivered-To: alice@y.org\n"
 	 "Received: from b?\?\?c?\?\?\? (unix:uid=7)\n\tby host with LMTP id 0.1;\n"
-	 "\tSun, 22 Nov 2026 02:01:00 +0000\n"},
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = NULL},
+	{"SMTP, IPv4, one recipient",
+	 {"b@x", 3},
+	 {"mx", 2},
+	 false,
+	 "Return-Path: <b@x>\nDelivered-To: alice@y.org\n"
+	 "Received: from mx ([192.0.2.1])\n\tby host with ESMTP id 0.1\n\tfor <Sales@y.org>;\n"
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = "192.0.2.1:4025",
+	 .smtp = true,
+	 .extended = true,
+	 .only_address = "Sales@y.org"},
+	{"SMTP, IPv6, TLS, an address that would end something",
+	 {"b@x", 3},
+	 {"mx", 2},
+	 true,
+	 "Return-Path: <b@x>\nDelivered-To: alice@y.org\n"
+	 "Received: from mx ([IPv6:2001:db8::1])\n\tby host with ESMTPS id 0.1\n\tfor "
+	 "<\"a?b\"@y.org>;\n"
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = "[2001:db8::1]:4025",
+	 .smtp = true,
+	 .extended = true,
+	 .only_address = "\"a>b\"@y.org"},
+	{"HELO",
+	 {"b@x", 3},
+	 {"mx", 2},
+	 false,
+	 "Return-Path: <b@x>\nDelivered-To: alice@y.org\n"
+	 "Received: from mx ([192.0.2.1])\n\tby host with SMTP id 0.1;\n"
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = "192.0.2.1:4025",
+	 .smtp = true},
 };
 
 static void test_rows(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct trace trace = {.sender = rows[i].sender,
-				      .helo = rows[i].helo,
-				      .recipient = BYTES("alice@y.org"),
-				      .peer = BYTES("unix:uid=7"),
-				      .host = BYTES("host"),
-				      .session = BYTES("0.1"),
-				      .lmtp = true,
-				      .tls = rows[i].tls,
-				      .unix_seconds = 1795312860};
+		struct trace trace = {
+			.sender = rows[i].sender,
+			.helo = rows[i].helo,
+			.recipient = BYTES("alice@y.org"),
+			.peer = bytes_of(rows[i].peer ? rows[i].peer : "unix:uid=7"),
+			.only_address = bytes_of(rows[i].only_address ? rows[i].only_address : ""),
+			.host = BYTES("host"),
+			.session = BYTES("0.1"),
+			.lmtp = !rows[i].smtp,
+			.extended = rows[i].extended,
+			.tls = rows[i].tls,
+			.unix_seconds = 1795312860};
 		struct buffer out;
 
 		test_row(rows[i].name);
@@ -63,8 +104,12 @@ static void test_longest(void **state)
 	static char long_word[5000];
 	struct bytes word = {long_word, sizeof(long_word)};
 	struct bytes peer = {long_word, 64}, host = {long_word, 255};
-	struct trace trace = {
-		.sender = word, .helo = word, .recipient = word, .peer = peer, .host = host};
+	struct trace trace = {.sender = word,
+			      .helo = word,
+			      .recipient = word,
+			      .peer = peer,
+			      .host = host,
+			      .only_address = word};
 	struct buffer out;
 
 	(void)state;

@@ -364,12 +364,22 @@ static bool prepare(struct worker *worker, const struct message_configure *confi
 	worker->pop3_options.test_commands = true;
 #endif
 	worker->lmtp_options = (struct smtp_server_options){
-		.lmtp = true, .octets_max = MESSAGE_OCTETS_MAX, .host = worker->host};
+		.lmtp = true, .octets_max = configure->message_octets_max, .host = worker->host};
+	worker->smtp_options = worker->lmtp_options;
+	worker->smtp_options.lmtp = false;
+	worker->connections_per_address = configure->connections_per_address;
+	worker->trusted_count = configure->trusted_count;
+	memcpy(worker->trusted, configure->trusted, sizeof(worker->trusted));
+	worker->trusted_user_count = configure->trusted_user_count;
+	memcpy(worker->trusted_users, configure->trusted_users, sizeof(worker->trusted_users));
+	worker->users = peers_new(PEER_USERS_MAX);
+	worker->addresses = peers_new(worker->conn_max);
 	buffer_init(&worker->certificate_pem, TLS_PEM_MAX);
 	buffer_init(&worker->key_pem, TLS_PEM_MAX);
 	buffer_init(&worker->output, OUTPUT_OCTETS_MAX);
 	worker->loop = loop_open(JOBS_WORKER_THREADS);
-	if (!worker->loop || !buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX))
+	if (!worker->loop || !worker->users || !worker->addresses ||
+	    !buffer_reserve(&worker->output, OUTPUT_OCTETS_MAX))
 		return false;
 	worker->jobs = jobs_new(worker->loop);
 	worker->supervisor =

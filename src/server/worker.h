@@ -50,7 +50,7 @@ struct worker {
 	uint8_t tickets[2][TLS_TICKET_KEY_OCTETS];
 	struct counters counters;
 	struct pop3_server_options pop3_options;
-	struct smtp_server_options lmtp_options;
+	struct smtp_server_options lmtp_options, smtp_options;
 	char host[DOMAIN_MAX + 3];
 	uint32_t number;
 	uid_t owner_uid;
@@ -62,7 +62,13 @@ struct worker {
 	struct listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	struct loop_timer *accept_timer; /* runs while accepting is paused */
-	struct peers peers;
+	struct peers *users;	 /* at the LMTP sockets */
+	struct peers *addresses; /* of strangers, at the ports for everybody */
+	uint32_t connections_per_address;
+	struct network trusted[TRUSTED_NETWORKS_MAX];
+	uint32_t trusted_count;
+	uint32_t trusted_users[TRUSTED_USERS_MAX];
+	uint32_t trusted_user_count;
 
 	/* Connections by slot; the slot is part of the number of a session and of a question. */
 	struct conn *conns[SESSIONS_MAX];
