@@ -46,6 +46,7 @@ Steps; a digit behind C, S, open, login, tls, drop or shut names another session
     S message N            a whole message up to the final dot: message N of `mail`, octet for octet
     S top N LINES          the same of the header and so many lines of the body
     S closed               the server closes, and has nothing more to say
+    S closed or PATTERN    the same, or it says this one line first
     has: PATTERN           one of the lines last read by list, reply, message or top
     lacks: PATTERN         none of them
     count: NUMBER          so many of them
@@ -238,7 +239,10 @@ class Session:
         self.block = []  # what list, reply, message and top have read last
 
     def send(self, octets):
-        self.connection.sendall(self.queued + octets)
+        try:
+            self.connection.sendall(self.queued + octets)
+        except OSError as problem:
+            raise Mismatch("the connection broke: %s" % problem) from None
         self.queued = b""
 
     def line(self):
@@ -463,6 +467,8 @@ class Player:
     def read_block(self, session, words):
         if words == ["closed"]:
             session.is_closed()
+        elif words[:2] == ["closed", "or"]:
+            self.read_last_line(session, " ".join(words[2:]))
         elif words == ["list"]:
             session.dotted()
         elif words[0] == "reply":
@@ -473,6 +479,14 @@ class Player:
             self.read_message(session, int(words[1]), int(words[2]))
         else:
             raise ValueError("no such step: S %s" % " ".join(words))
+
+    def read_last_line(self, session, pattern):
+        try:
+            line = session.line()
+        except Mismatch:
+            return
+        self.compare(line, pattern)
+        session.is_closed()
 
     def read_reply(self, session, code):
         session.block = []
