@@ -274,7 +274,8 @@ enum error_code instance_write(int directory, const char *name, struct bytes tex
 	descriptor = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (descriptor < 0)
 		return error_set_errno(error, -errno, "making %.200s", temporary);
-	good = write_all(descriptor, text) && renameat(directory, temporary, directory, name) == 0;
+	good = write_all(descriptor, text) && renameat(directory, temporary, directory, name) == 0 &&
+	       fsync(directory) == 0;
 	if (!good)
 		error_set_errno(error, -errno, "writing %.200s", name);
 	close(descriptor);
