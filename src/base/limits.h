@@ -39,19 +39,19 @@
 #define SMTP_PATH_MAX	    256	 /* RFC 5321 section 4.5.3.1.3 */
 #define SMTP_RECIPIENTS_MAX 100	 /* RFC 5321 section 4.5.3.1.8: at least 100 */
 #define SMTP_BAD_COMMANDS_MAX 20
-#define SMTP_TIMEOUT_MS	    (5 * 60 * 1000) /* RFC 5321 section 4.5.3.2.7 */
 #define SMTP_COMMANDS_MAX   1000 /* between two messages; one of 100 recipients needs 104 */
+#define SMTP_TIMEOUT_MS	    (5 * 60 * 1000) /* RFC 5321 section 4.5.3.2.7 */
 #define SMTP_SESSION_MAX_MS (60 * 60 * 1000) /* else slow octets hold a slot for ever */
 #define MESSAGE_OCTETS_MAX  (256ULL * 1024 * 1024) /* announced by SIZE; refused above */
 #define DRAFT_MEMORY_MAX    (64 * 1024) /* a larger message goes to an unnamed file */
 #define DELIVERY_WAIT_MS    30000	/* for a locked maildrop; then 451 */
 
-/* ---- store ---- */
 /* ---- socketmap ---- */
 #define SOCKETMAP_REQUEST_MAX 4096 /* Postfix takes no longer address line than 2048 octets */
 #define SOCKETMAP_ANSWER_MAX  1000 /* a name, or a reason */
 #define SOCKETMAP_TIMEOUT_MS  (5 * 60 * 1000) /* Postfix closes an idle one after seconds */
 
+/* ---- store ---- */
 #define FROM_LINE_MAX	   512		 /* octets of a From line of the own mbox, LF included */
 #define MESSAGES_MAX	   4000000000ULL /* message numbers are 32-bit */
 #define STORE_READ_OCTETS  (256 * 1024)	 /* one job's read; small enough to share the disk */

@@ -271,12 +271,6 @@ static void set_mail_root(struct config_source *source, const struct setting *se
 		set_path(source, value, config->mail_roots[config->mail_root_count++]);
 }
 
-static void set_number(struct config_source *source, const struct setting *setting,
-		       const char *value, uint32_t *number_out)
-{
-	char what[64];
-	uint64_t number;
-
 /* What is given replaces the default, or the file's; "none" leaves none. */
 static void set_network(struct config_source *source, const struct setting *setting,
 			const char *value)
@@ -315,6 +309,12 @@ static void set_user(struct config_source *source, const struct setting *setting
 	else
 		config->trusted_users[config->trusted_user_count++] = (uint32_t)uid;
 }
+
+static void set_number(struct config_source *source, const struct setting *setting,
+		       const char *value, uint32_t *number_out)
+{
+	char what[64];
+	uint64_t number;
 
 	if (number_parse(bytes_of(value), setting->most, &number) && number >= setting->least) {
 		*number_out = (uint32_t)number;
@@ -396,16 +396,16 @@ static void set(struct config_source *source, const struct setting *setting, con
 		set_listener(source, setting, value);
 	else if (setting->kind == SETTING_PATHS)
 		set_mail_root(source, setting, value);
+	else if (setting->kind == SETTING_NETWORKS)
+		set_network(source, setting, value);
+	else if (setting->kind == SETTING_USERS)
+		set_user(source, setting, value);
 	else
 		set_once(source, setting, value);
 	source->seen[setting - settings] = true;
 }
 
 void config_set(struct config_source *source, const char *key, const char *value)
-	else if (setting->kind == SETTING_NETWORKS)
-		set_network(source, setting, value);
-	else if (setting->kind == SETTING_USERS)
-		set_user(source, setting, value);
 {
 	const struct setting *setting = find(bytes_of(key));
 
@@ -464,16 +464,16 @@ static void set_defaults(struct config *config)
 			  : processors > WORKERS_MAX ? WORKERS_MAX
 						     : (uint32_t)processors;
 	config->connections_per_address = CONNECTIONS_PER_ADDRESS;
+	config->message_octets_max = MESSAGE_OCTETS_MAX;
+	config->trusted_count = 2;
+	(void)network_parse(BYTES("127.0.0.0/8"), &config->trusted[0], NULL);
+	(void)network_parse(BYTES("::1"), &config->trusted[1], NULL);
 	config->log_level = LOG_LEVEL_INFO;
 }
 
 static void add_listeners(struct config *config, struct problems *problems)
 {
 	bool root = geteuid() == 0;
-	config->message_octets_max = MESSAGE_OCTETS_MAX;
-	config->trusted_count = 2;
-	(void)network_parse(BYTES("127.0.0.0/8"), &config->trusted[0], NULL);
-	(void)network_parse(BYTES("::1"), &config->trusted[1], NULL);
 	char path[PATH_MAX + 32];
 	enum error_code code = ERROR_NONE;
 	struct error error;

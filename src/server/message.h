@@ -96,13 +96,13 @@ struct message_configure {
 	uint32_t owner_uid; /* whose instance it is: may use the control socket */
 	uint32_t allow_plaintext;
 	uint32_t log_level;
-	char host[DOMAIN_MAX + 3];
 	uint32_t message_octets_max;
 	uint32_t connections_per_address; /* 0: any number */
 	uint32_t trusted_count;
 	struct network trusted[TRUSTED_NETWORKS_MAX];
 	uint32_t trusted_user_count;
 	uint32_t trusted_users[TRUSTED_USERS_MAX]; /* uids */
+	char host[DOMAIN_MAX + 3];
 };
 
 enum listener_kind {

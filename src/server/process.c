@@ -55,13 +55,13 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.gid = user->gid;
 	message.owner_uid = orders->owner_uid;
 	message.allow_plaintext = orders->config->allow_plaintext;
-	message.log_level = LOG_LEVEL_INFO;
 	message.message_octets_max = orders->config->message_octets_max;
 	message.connections_per_address = orders->config->connections_per_address;
 	message.trusted_count = orders->config->trusted_count;
 	memcpy(message.trusted, orders->config->trusted, sizeof(message.trusted));
 	message.trusted_user_count = orders->config->trusted_user_count;
 	memcpy(message.trusted_users, orders->config->trusted_users, sizeof(message.trusted_users));
+	message.log_level = LOG_LEVEL_INFO;
 	(void)bytes_to_string(bytes_of(orders->host), message.host, sizeof(message.host));
 	channel_send(process->channel, &message, auth ? for_auth : for_worker,
 		     auth ? 2 : WORKER_FOLDERS + 1);
