@@ -9,23 +9,29 @@
 
 #include "base/limits.h"
 
-int names_create(struct file *top, const char *path, struct file **file_out)
+int names_make_folders(struct file *top, const char *path)
 {
-	unsigned flags = FILE_WRITE | FILE_CREATE;
-	int result = file_open(top, path, flags, file_out);
-	if (result != -ENOENT)
-		return result;
 	char folder[MAILDROP_PATH_MAX + 1];
 	for (size_t i = 0; path[i] != '\0'; i++) {
 		if (path[i] != '/')
 			continue;
 		memcpy(folder, path, i);
 		folder[i] = '\0';
-		result = file_make_directory(top, folder);
+		int result = file_make_directory(top, folder);
 		if (result < 0 && result != -EEXIST)
 			return result;
 	}
-	return file_open(top, path, flags, file_out);
+	return 0;
+}
+
+int names_create(struct file *top, const char *path, struct file **file_out)
+{
+	unsigned flags = FILE_WRITE | FILE_CREATE;
+	int result = file_open(top, path, flags, file_out);
+	if (result != -ENOENT)
+		return result;
+	result = names_make_folders(top, path);
+	return result < 0 ? result : file_open(top, path, flags, file_out);
 }
 
 int names_sync(struct file *top, const char *path)

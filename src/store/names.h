@@ -8,6 +8,9 @@
 
 #include "base/file.h"
 
+/* Makes the folders above it. */
+int names_make_folders(struct file *top, const char *path);
+
 /* Opens a file for writing, made when missing, with the folders above it. */
 int names_create(struct file *top, const char *path, struct file **file_out);
 

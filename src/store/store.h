@@ -277,6 +277,7 @@ struct store {
 
 extern const struct store store_memory; /* tests, and the canned maildrop of bench/ */
 extern const struct store store_mbox;
+extern const struct store store_maildir;
 
 /* For a kind's prepare: may these messages be added to a maildrop that holds `now`? OK or FULL. */
 enum store_result store_quota_check(const struct place *place, struct maildrop_summary now,
