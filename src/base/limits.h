@@ -26,6 +26,7 @@
 /* ---- POP3 ---- */
 #define POP3_LINE_MAX	     512  /* RFC 2449 section 4: 255 with CRLF; generous for other senders */
 #define POP3_PASS_LINE_MAX   1100 /* "PASS " and 1,000 octets of password, CRLF, and room */
+#define POP3_SASL_LINE_MAX   12288 /* as RFC 4954 section 4 has it; RFC 5034 names no figure */
 #define POP3_REPLY_MAX	     512  /* RFC 2449 section 4 */
 #define POP3_BAD_COMMANDS_MAX 3	  /* before login; a browser or a scanner, not a mail program */
 #define POP3_BAD_COMMANDS_LOGGED_IN_MAX 20
@@ -58,6 +59,7 @@
 #define STORE_WRITE_OCTETS (128 * 1024)	/* collected for one write of a delivery */
 #define WRITE_AGAIN_MAX (4 * 1024 * 1024) /* recovery rewrites at most this of an mbox's end */
 #define JOURNAL_PIECE_OCTETS (1024 * 1024)	   /* data one step of a full-disk removal may log */
+#define JOURNAL_LARGE_PIECE_OCTETS (4 * 1024 * 1024) /* the same where there is room */
 #define JOURNAL_HEADER_OCTETS 4096		   /* more than any disk's atomic unit */
 
 /* ---- server ---- */

@@ -22,7 +22,9 @@ struct stored_header {
 	uint8_t boot[16];
 	uint64_t salt;
 	uint64_t account;
-	char zero[76];
+	uint64_t source_device, source_inode, source_size, source_modified, source_changed;
+	uint32_t source_count, source_sure;
+	char zero[28];
 	uint32_t check;
 };
 
@@ -46,6 +48,8 @@ struct index {
 	struct buffer memory; /* the entries */
 	uint32_t count;
 	uint64_t salt;
+	uint64_t account;
+	struct index_source source;
 };
 
 /* ---- entries as they are stored ---- */
@@ -118,6 +122,55 @@ static bool header_load(struct file *file, uint64_t account, struct stored_heade
 	       header_out->check == header_check(header_out) && header_out->account == account;
 }
 
+static void header_set_source(struct stored_header *header, const struct index_source *source)
+{
+	header->source_device = source->device;
+	header->source_inode = source->inode;
+	header->source_size = source->size_octets;
+	header->source_modified = source->modified_ns;
+	header->source_changed = source->changed_ns;
+	header->source_count = source->count;
+	header->source_sure = source->sure;
+	header->check = header_check(header);
+}
+
+static struct index_source header_source(const struct stored_header *header)
+{
+	return (struct index_source){
+		.device = header->source_device,
+		.inode = header->source_inode,
+		.size_octets = header->source_size,
+		.modified_ns = header->source_modified,
+		.changed_ns = header->source_changed,
+		.count = header->source_count,
+		.sure = header->source_sure != 0,
+	};
+}
+
+struct index_source index_source(const struct index *index)
+{
+	return index->source;
+}
+
+bool index_set_source(struct index *index, const struct index_source *source)
+{
+	struct stored_header header;
+	struct bytes piece = {(const char *)&header, sizeof header};
+	if (index->file == NULL || !header_load(index->file, index->account, &header))
+		return false;
+	header_set_source(&header, source);
+	if (file_write(index->file, &piece, 1, 0) < 0)
+		return false;
+	index->source = *source;
+	return true;
+}
+
+void index_cut(struct index *index, uint32_t count)
+{
+	assert(count <= index->count);
+	index->count = count;
+}
+
 static bool same_boot(struct disk *disk, const uint8_t boot[16])
 {
 	static const uint8_t unknown[16];
@@ -145,6 +198,8 @@ enum index_state index_open(const struct store_root *root, uint64_t account,
 		return INDEX_NONE;
 	}
 	index->file = file;
+	index->account = account;
+	index->source = header_source(&header);
 	index->salt = header.salt;
 	index->count = (uint32_t)((status.size_octets - RECORD_OCTETS) / RECORD_OCTETS);
 	*index_out = index;
@@ -304,7 +359,7 @@ static struct file *builder_write(const struct index_builder *builder,
 	disk_boot(root->disk, header.boot);
 	header.salt = builder->salt;
 	header.account = account;
-	header.check = header_check(&header);
+	header_set_source(&header, &builder->source);
 	index_name(account, "", name);
 	index_name(account, ".new", temporary);
 	file_unlink(root->index, temporary);
@@ -333,6 +388,8 @@ struct index *index_builder_finish(struct index_builder *builder, const struct s
 	index->salt = builder->salt;
 	index->file = builder_write(builder, root, account);
 	if (index->file != NULL) {
+		index->account = account;
+		index->source = builder->source;
 		index_builder_free(builder);
 		return index;
 	}

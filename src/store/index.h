@@ -39,6 +39,15 @@ static inline uint64_t index_entry_end(const struct index_entry *entry)
 	return entry->offset + entry->line_octets + entry->length + 1;
 }
 
+/* For a file that other programs write to: the state of it that the first `count` entries describe,
+ * its last message ending at size_octets. */
+struct index_source {
+	uint64_t device, inode, size_octets, modified_ns, changed_ns;
+	uint32_t count;
+	bool sure; /* it was not changed within the grain of its clock: equal times mean no change
+		    */
+};
+
 enum index_state {
 	INDEX_CURRENT, /* of this boot */
 	INDEX_OLD,     /* of an earlier boot: good only as far as each entry is read */
@@ -70,6 +79,13 @@ bool index_next(struct index_walk *walk, struct index_entry *entry_out);
  * no later one may be appended, or one message would be missing from the middle. */
 bool index_append(struct index *index, const struct index_entry *entry);
 
+/* What the header says; all zeroes when it was never said, or the index is in memory. */
+struct index_source index_source(const struct index *index);
+/* Says so, over the old header; ID.file is held. False when it could not, and nothing is said. */
+bool index_set_source(struct index *index, const struct index_source *source);
+/* Forgets all but the first `count`, in this handle: the next that is appended takes the place. */
+void index_cut(struct index *index, uint32_t count);
+
 /* Removes the file. */
 void index_remove(const struct store_root *root, uint64_t account);
 
@@ -80,6 +96,7 @@ struct index_builder {
 	uint32_t count;
 	uint64_t total_octets;
 	uint64_t salt;
+	struct index_source source; /* zeroes but where somebody sets it */
 };
 void index_builder_init(struct index_builder *builder);
 void index_builder_free(struct index_builder *builder);

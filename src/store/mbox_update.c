@@ -177,7 +177,7 @@ static enum store_result remove_marked(struct removal *removal, struct error *er
 	if (!front && !renamed && (result == -ENOSPC || result == -EDQUOT))
 		return journal_compact(removal->mbox.root, &removal->place, removal->mbox.file,
 				       removal->mbox.size, removal->keep, removal->keep_count,
-				       error);
+				       false, error);
 	return result < 0 ? store_failure(error, result, "while removing messages") : STORE_OK;
 }
 

@@ -108,7 +108,7 @@ static void before_aside_left(struct world *world)
 /* A removal in place that was cut in its midst. What it was to remove may be there or not. */
 void scenario_journal_left(struct world *world)
 {
-	struct before_power power = {.call = SIM_WRITE, .role = "journal", .more = 2};
+	struct before_power power = {.call = SIM_WRITE, .role = "journal", .more = 4};
 	struct session session;
 
 	before_long_messages(world);
