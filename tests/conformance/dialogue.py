@@ -302,8 +302,8 @@ class Session:
 class Player:
     """Plays one dialogue against a target (targets.py)."""
 
-    def __init__(self, dialogue, messages, target, over):
-        self.dialogue, self.target, self.over = dialogue, target, over
+    def __init__(self, dialogue, messages, target, over, patience=None):
+        self.dialogue, self.target, self.over, self.patience = dialogue, target, over, patience
         self.mail = [messages[name] for name in dialogue.words("mail")]
         self.sessions, self.variables, self.transcript = {}, {}, []
 
@@ -378,8 +378,13 @@ class Player:
         tls = "tls" in words or (kind == own and self.over == "tls")
         if which in self.sessions:
             self.sessions.pop(which).close()
-        connection = self.target.connect(kind, tls, "outside" in words)
-        self.sessions[which] = Session(connection)
+        self.sessions[which] = self.connect(kind, tls, "outside" in words)
+
+    def connect(self, kind, tls, outside):
+        connection = self.target.connect(kind, tls, outside)
+        if self.patience:
+            connection.settimeout(self.patience)
+        return Session(connection)
 
     def login(self, which, text):
         if which not in self.sessions:
@@ -541,7 +546,7 @@ class Player:
         lost connection only after it."""
         end = self.target.deadline()
         while True:
-            session = Session(self.target.connect("pop3", False, False))
+            session = self.connect("pop3", False, False)
             self.compare(session.status(), "+OK...")
             session.send(self.octets("USER {user}") + b"\r\n")
             self.compare(session.status(), "+OK...")
