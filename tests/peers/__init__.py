@@ -7,7 +7,7 @@ from .exim import Exim
 from .mailutils import Mailutils
 from .opensmtpd import OpenSmtpd
 from .packages import Trouble
-from .peer import Account, why_not
+from .peer import Account, free_ports, why_not
 from .popa3d import Popa3d
 from .postfix import Postfix
 

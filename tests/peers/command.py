@@ -117,7 +117,7 @@ def hold(options):
     with PEERS[name](**settings(PEERS[name], options)) as peer:
         state = {"name": name, "pid": os.getpid(), "began": process_start(os.getpid()),
                  "root": peer.root, "users": [account.user for account in peer.accounts]}
-        for port in ("smtp_port", "pop3_port", "lmtp_port"):
+        for port in ("smtp_port", "pop3_port", "pop3s_port", "lmtp_port"):
             if getattr(peer, port, None):
                 state[port] = getattr(peer, port)
         path = f"{RUN}/{name}.json"

@@ -6,12 +6,13 @@ from . import debian
 from .rival import Rival
 
 COURIER = 906  # uid and gid of its daemons
+CERTIFICATE = "/etc/courier/pop3d.pem"
 
 
 class Courier(Rival):
     name = "courier"
     kind = "maildir"
-    packages = ["courier-pop", "courier-authdaemon", "libpam-modules", "libpam-runtime"]
+    packages = ["courier-pop", "courier-authdaemon", "libpam-modules", "libpam-runtime", "openssl"]
     users = [("courier", COURIER, "/var/lib/courier")]
 
     def __init__(self, *words, sessions=40, sessions_per_address=4, **others):
@@ -22,6 +23,9 @@ class Courier(Rival):
     @classmethod
     def prepare(cls, root):
         debian.write_pam(root)
+        debian.make_certificate(root, CERTIFICATE, CERTIFICATE)
+        os.chmod(f"{root}{CERTIFICATE}", 0o600)
+        os.chown(f"{root}{CERTIFICATE}", COURIER, 0)
         os.chown(f"{root}/etc/courier/authdaemonrc", 0, COURIER)
         os.chmod(f"{root}/etc/courier/authdaemonrc", 0o640)
 
@@ -29,6 +33,8 @@ class Courier(Rival):
         with open(f"{self.root}/etc/courier/pop3d", "a", encoding="utf-8") as stream:
             stream.write(f"ADDRESS=127.0.0.1\nPORT={self.pop3_port}\n")
             stream.writelines(f"{name}={value}\n" for name, value in self.limits.items())
+        with open(f"{self.root}/etc/courier/pop3d-ssl", "a", encoding="utf-8") as stream:
+            stream.write(f"SSLADDRESS=127.0.0.1\nSSLPORT={self.pop3s_port}\n")
         for folder, mode, owner in (("", 0o775, 0), ("/authdaemon", 0o750, COURIER)):
             os.makedirs(f"{self.root}/run/courier{folder}")
             os.chmod(f"{self.root}/run/courier{folder}", mode)
@@ -39,3 +45,4 @@ class Courier(Rival):
     def launch(self):
         self.jail.run("/usr/sbin/authdaemond", "start")
         self.jail.run("/usr/lib/courier/pop3d", "start")
+        self.jail.run("/usr/lib/courier/pop3d-ssl", "start")

@@ -2,6 +2,7 @@
 
 import os
 
+from . import debian
 from .debian import MAIL_GROUP
 from .rival import Rival
 
@@ -12,11 +13,14 @@ REALM = "peer"
 class Cyrus(Rival):
     name = "cyrus"
     kind = "its own"
-    packages = ["cyrus-pop3d", "cyrus-common", "sasl2-bin", "libsasl2-modules"]
+    packages = ["cyrus-pop3d", "cyrus-common", "sasl2-bin", "libsasl2-modules", "openssl"]
     users = [("cyrus", CYRUS, "/var/spool/cyrus")]
 
     @classmethod
     def prepare(cls, root):
+        os.makedirs(f"{root}/etc/ssl/certs", exist_ok=True)
+        debian.make_certificate(root, "/etc/ssl/cyrus.pem", "/etc/ssl/cyrus.pem")
+        os.chown(f"{root}/etc/ssl/cyrus.pem", CYRUS, MAIL_GROUP)
         with open(f"{root}/etc/passwd", encoding="utf-8") as stream:
             text = stream.read()
         with open(f"{root}/etc/passwd", "w", encoding="utf-8") as stream:
@@ -33,6 +37,7 @@ START {{
 }}
 SERVICES {{
   pop3 cmd="pop3d -U 30" listen="127.0.0.1:{self.pop3_port}" proto="tcp4" prefork=0 maxchild=50
+  pop3s cmd="pop3d -s -U 30" listen="127.0.0.1:{self.pop3s_port}" proto="tcp4" prefork=0 maxchild=50
   lmtp cmd="lmtpd -a" listen="127.0.0.1:{self.lmtp_port}" proto="tcp4" prefork=0 maxchild=20
 }}
 EVENTS {{
@@ -43,7 +48,12 @@ EVENTS {{
             text = stream.read()
         # A minute between two logins of a user is no policy for a test.
         text = text.replace("popminpoll: 1", "popminpoll: 0")
-        self.write("/etc/imapd.conf", text + "\nautocreate_post: yes\nservername: peer\n")
+        self.write("/etc/imapd.conf", text + """
+autocreate_post: yes
+servername: peer
+tls_server_cert: /etc/ssl/cyrus.pem
+tls_server_key: /etc/ssl/cyrus.pem
+""")
         for folder in ("/run/cyrus", "/run/cyrus/socket"):
             os.makedirs(self.root + folder)
             os.chown(self.root + folder, CYRUS, MAIL_GROUP)

@@ -36,7 +36,7 @@ class Exim(Mta):
     name = "exim"
     packages = ["exim4-daemon-light", "exim4-base", "exim4-config", "procmail", "util-linux"]
     users = [("Debian-exim", EXIM, "/var/spool/exim4")]
-    delivered = r" [=-]> "
+    delivered, deferred = r" [=-]> ", r" == "
 
     def __init__(self, *words, settings=None, **others):
         """settings: further main options of Exim, as a dictionary."""
@@ -89,3 +89,9 @@ class Exim(Mta):
     def launch(self):
         self.jail.run("/usr/sbin/update-exim4.conf")
         self.jail.start("/usr/sbin/exim4", "-bdf", "-q30m", log=self.output)
+
+    def flush(self):
+        self.jail.run("/usr/sbin/exim4", "-qff")
+
+    def queued(self):
+        return int(self.jail.run("/usr/sbin/exim4", "-bpc").stdout)

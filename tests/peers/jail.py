@@ -28,12 +28,12 @@ class Jail:
             ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private",
              sys.executable, os.path.abspath(__file__), root, *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True)
+        self.started, self.pid = [], None
         line = self.keeper.stdout.readline().split()
         if line[:1] != ["ready"]:
             self.close()
             raise RuntimeError(f"no namespace could be made for {root}")
         self.pid = int(line[1])
-        self.started = []
 
     def _command(self, command, user):
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--root", "--wd"]
@@ -65,9 +65,14 @@ class Jail:
     def close(self):
         """Kills everything inside, waits until it is gone."""
         self.keeper.stdin.close()
-        self.keeper.wait()
+        try:
+            self.keeper.wait(5)
+        except subprocess.TimeoutExpired:
+            # A forked child of ours still holds the other end of its input.
+            os.kill(self.pid or self.keeper.pid, signal.SIGKILL)
+            self.keeper.wait()
         self.keeper.stdout.close()
-        for process in getattr(self, "started", []):
+        for process in self.started:
             process.wait()
 
 

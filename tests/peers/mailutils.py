@@ -6,6 +6,7 @@ from .rival import Rival
 
 class Mailutils(Rival):
     name = "mailutils"
+    has_tls = False
     packages = ["mailutils-pop3d", "libpam-modules", "libpam-runtime"]
 
     @classmethod

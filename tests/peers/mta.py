@@ -65,9 +65,17 @@ class Mta(Peer):
     def address(self, name):
         return name if "@" in name else f"{name}@{self.domain}"
 
-    # Of the log, one for each recipient that has got the message.
-    delivered = None
+    # Of the log: one for each recipient that has got the message; one that has to be tried again.
+    delivered = deferred = None
 
     def wait_delivered(self, count=1, since=0, seconds=120):
         """Until that many deliveries to recipients are done, since log.mark()."""
         return self.log.wait_for(self.delivered, count, since, seconds)
+
+    def flush(self):
+        """Tries again at once what was put off; minutes would pass else."""
+        raise NotImplementedError
+
+    def queued(self):
+        """How many messages are in the queue."""
+        raise NotImplementedError

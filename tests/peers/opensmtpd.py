@@ -12,7 +12,7 @@ class OpenSmtpd(Mta):
     packages = ["opensmtpd", "procmail"]
     users = [("opensmtpd", 909, "/var/lib/opensmtpd/empty"),
              ("opensmtpq", QUEUE, "/var/lib/opensmtpd/empty")]
-    delivered = r" result=\"?Ok"
+    delivered, deferred = r" mda delivery .* result=Ok", r" mda delivery .* result=TempFail"
 
     @classmethod
     def prepare(cls, root):
@@ -44,3 +44,10 @@ match from local for any action "relay"
 
     def launch(self):
         self.jail.start("/usr/sbin/smtpd", "-F", log=self.output)
+
+    def flush(self):
+        self.jail.run("/usr/sbin/smtpctl", "schedule", "all")
+
+    def queued(self):
+        """Envelopes: one a recipient."""
+        return len(self.jail.run("/usr/sbin/smtpctl", "show", "queue").stdout.splitlines())

@@ -32,7 +32,7 @@ NEVER = {"adduser", "cron", "cron-daemon-common", "debconf", "dpkg", "e2fsprogs"
 MERGED = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]
 LEFT_OUT = ["usr/share/doc", "usr/share/doc-base", "usr/share/man", "usr/share/info",
             "usr/share/locale", "usr/share/lintian", "usr/share/bug", "usr/share/perl/*/pod",
-            "usr/share/perl/*/unicore"]
+            "usr/share/guile", "usr/lib/*/guile"]
 
 
 class Trouble(Exception):
@@ -85,9 +85,15 @@ def fetch(names):
         planned = plan(names)
     except Trouble:
         # No package lists yet. One unreachable source of many need not matter: the plan will tell.
-        with contextlib.suppress(Trouble):
+        complaint = None
+        try:
             apt_get("update")
-        planned = plan(names)
+        except Trouble as trouble:
+            complaint = trouble
+        try:
+            planned = plan(names)
+        except Trouble as trouble:
+            raise complaint or trouble from trouble
     wanted = [archive for _, archive in planned]
     if not all(os.path.exists(f"{CACHE}/{archive}") for archive in wanted):
         try:

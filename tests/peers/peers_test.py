@@ -8,6 +8,7 @@ import poplib
 import re
 import smtplib
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,19 @@ class Rivals(unittest.TestCase):
             self.assertEqual(rival.login("bob").stat()[0], 0)
             with self.assertRaises(poplib.error_proto):
                 rival.login("alice", "wrong")
+            if rival.has_tls:
+                self.check_tls(rival)
+
+    def check_tls(self, rival):
+        context = ssl._create_unverified_context()
+        for pop3 in (poplib.POP3_SSL("127.0.0.1", rival.pop3s_port, context=context, timeout=60),
+                     rival.connect()):
+            if not isinstance(pop3, poplib.POP3_SSL):
+                pop3.stls(context)
+            pop3.user("alice")
+            pop3.pass_("correct horse")
+            self.assertEqual(pop3.stat()[0], 20)
+            pop3.quit()
 
     def test_dovecot_maildir(self):
         self.check(peers.Dovecot, store="maildir")
@@ -122,6 +136,29 @@ class HandOver(unittest.TestCase):
                 self.assertTrue(whole(lines, MESSAGE), lines)
                 self.assertEqual(lines[0], b"Return-Path: <sender@example.net>")
                 pop3.quit()
+
+    def check_away(self, kind):
+        """While nobody listens the MTA keeps the message; then it is handed over, once."""
+        port, = peers.free_ports(1)
+        with kind(USERS, lmtp=f"127.0.0.1:{port}") as mta:
+            mta.send(MESSAGE, "alice")
+            mta.log.wait_for(mta.deferred)
+            self.assertEqual(mta.queued(), 1)
+            with harness.Server(("as root", None), "--lmtp", f"127.0.0.1:{port}") as server:
+                mta.flush()
+                mta.wait_delivered()
+                pop3 = server.login()
+                self.assertEqual(pop3.stat()[0], 1)
+                self.assertTrue(whole(pop3.retr(1)[1], MESSAGE))
+
+    def test_postfix_away(self):
+        self.check_away(peers.Postfix)
+
+    def test_exim_away(self):
+        self.check_away(peers.Exim)
+
+    def test_opensmtpd_away(self):
+        self.check_away(peers.OpenSmtpd)
 
     def test_postfix_socket(self):
         self.check(peers.Postfix, "unix")

@@ -9,6 +9,7 @@ from .rival import Rival
 
 class Popa3d(Rival):
     name = "popa3d"
+    has_tls = False
     packages = ["popa3d", "openbsd-inetd", "libpam-modules", "libpam-runtime"]
     users = [("popa3d", 905, "/var/lib/popa3d")]
 

@@ -15,7 +15,7 @@ class Postfix(Mta):
     packages = ["postfix", "procmail", "diffutils"]
     users = [("postfix", 903, "/var/spool/postfix")]
     groups = [("postdrop", POSTDROP, "")]
-    delivered = r"status=sent"
+    delivered, deferred = r"status=sent", r"status=deferred"
 
     def __init__(self, *words, recipients=None, settings=None, **others):
         """recipients: a lookup table of which addresses exist, "socketmap:inet:HOST:PORT:NAME" for
@@ -80,3 +80,9 @@ class Postfix(Mta):
 
     def launch(self):
         self.jail.start("/usr/sbin/postfix", "start-fg", log=self.output)
+
+    def flush(self):
+        self.jail.run("/usr/sbin/postqueue", "-f")
+
+    def queued(self):
+        return len(self.jail.run("/usr/sbin/postqueue", "-j").stdout.splitlines())

@@ -11,13 +11,16 @@ from .peer import Peer, free_ports
 
 
 class Rival(Peer):
-    """pop3_port answers POP3. deliver() puts one message in, fill() many."""
+    """pop3_port answers POP3, pop3s_port POP3 in TLS. deliver() puts one message in, fill() many."""
 
     kind = "mbox"  # how it keeps mail: mbox, maildir or its own
+    has_tls = True
 
     def __init__(self, *words, **settings):
         super().__init__(*words, **settings)
         self.pop3_port, self.pop3s_port, self.lmtp_port = free_ports(3)
+        if not self.has_tls:
+            self.pop3s_port = None
 
     def ports(self):
         return [self.pop3_port]
