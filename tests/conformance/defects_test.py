@@ -45,12 +45,13 @@ class Target:
 def failing(defect, labels=None):
     """Labels of the dialogues that notice."""
     dialogues, messages = read_all()
+    patience = 1 if defect else None
     server, found = SmallServer(defect), []
     try:
         for dialogue in dialogues:
             if is_for_it(dialogue) and dialogue.label in (labels or [dialogue.label]):
                 try:
-                    Player(dialogue, messages, Target(server), "plain", patience=1 if defect else None).play()
+                    Player(dialogue, messages, Target(server), "plain", patience).play()
                 except Mismatch:
                     found.append(dialogue.label)
     finally:

@@ -60,11 +60,12 @@ Steps; a digit behind C, S, open, login, tls, drop or shut names another session
     for lmtp STEP          the step where the dialogue is played with lmtp, or smtp
     # …                    a comment
 
-Text: \\r \\n \\t \\0 \\xHH \\\\; {NAME} a variable ({user}, {secret}, {domain}, {DOMAIN} in upper
-case, further accounts; below intake/ {HELLO}, {hello} and {PROTOCOL});
-{TEXT*N} a repetition; {base64 A B} the values of A and B with NUL between them, `-` is empty. In patterns `...` is any text, and a variable without a value takes what
-stands there, up to a space, and must be the same from then on: {size N} digits, {text A} anything,
-{uid N} a unique-id, which differs from all others. {size 1+3} is a sum. A pattern in slashes is a regex.
+Text: \\r \\n \\t \\0 \\s \\xHH \\\\; {NAME} a variable ({user}, {secret}, {domain}, {DOMAIN} in upper
+case, further accounts; below intake/ {HELLO}, {hello} and {PROTOCOL}); {TEXT*N} a repetition;
+{base64 A B} the values of A and B with NUL between them, `-` is empty.
+In patterns `...` is any text, and a variable without a value takes what stands there, up to a
+space, and must be the same from then on: {size N} digits, {text A} anything, {uid N} a unique-id,
+which differs from all others. {size 1+3} is a sum. A pattern in slashes is a regex.
 
 A message is `message NAME` and lines behind `|` (`|*1000` is a line a thousand times), in any file;
 each line ends in CRLF; `|-` is a last line without line end.

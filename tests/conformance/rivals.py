@@ -76,7 +76,8 @@ def peers(names, only):
             def deliver(text, rival=rival):
                 rival.deliver("alice", text.replace(b"\r\n", b"\n"))
 
-            target = Remote("127.0.0.1", rival.pop3_port, rival.login_name("alice"), "secret", deliver)
+            target = Remote("127.0.0.1", rival.pop3_port, rival.login_name("alice"), "secret",
+                            deliver)
             results[name] = play_all(name, target, only)
     return results
 

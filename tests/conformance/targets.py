@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from dialogue import unescape  # noqa: E402
 from harness import INSIDE, PATIENCE, SECRET, Server, modes  # noqa: E402
 
+poplib._MAXLINE = 1 << 20  # of a line of a message; ours have more than poplib's 2,048 octets
 OUTSIDE = "192.0.2.1"  # of this network namespace alone
 STORES = ("mbox", "maildir", "spool")
 
@@ -157,7 +158,8 @@ class Postern:
             for name in ("cur", "new", "tmp"):
                 os.mkdir(os.path.join(folder, name))
             for at, text in enumerate(mail):
-                with open(os.path.join(folder, "new", "%010d.m.h" % (1000000000 + at)), "wb") as file:
+                name = "%010d.m.h" % (1000000000 + at)
+                with open(os.path.join(folder, "new", name), "wb") as file:
                     file.write(text.replace(b"\r\n", b"\n"))
             self.server.run("mailbox", "import", user, folder)
 
@@ -221,7 +223,8 @@ class Remote:
     may get header fields on the way; what the server hands out first is what is compared with."""
 
     def __init__(self, host, port, user, secret, deliver, tls_port=None):
-        self.host, self.ports, self.user, self.secret = host, {False: port, True: tls_port}, user, secret
+        self.host, self.ports = host, {False: port, True: tls_port}
+        self.user, self.secret = user, secret
         self.deliver = deliver
         pop3 = self.poplib()
         try:
