@@ -37,7 +37,7 @@ int cmd_serve(struct context *context, int argc, char **argv)
 	}
 	config_read(argc - 1, argv + 1, context->root, &config, &problems);
 	if (problems.count == 0)
-		return server_run(&config);
+		return server_run(&config, POSTERN_VERSION);
 	problems_print(&problems, "postern serve: ", stderr);
 	return error_meaning(problems.list[0].code)->exit_code;
 }

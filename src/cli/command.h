@@ -45,6 +45,7 @@ int cmd_serve(struct context *context, int argc, char **argv);
 int cmd_account(struct context *context, int argc, char **argv);
 int cmd_deliver(struct context *context, int argc, char **argv);
 int cmd_mailbox(struct context *context, int argc, char **argv);
+int cmd_kick(struct context *context, int argc, char **argv);
 int cmd_status(struct context *context, int argc, char **argv);
 
 #endif

@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{"account", cmd_account, "accounts, aliases and passwords"},
 	{"deliver", cmd_deliver, "hand a message on standard input to the running server"},
 	{"mailbox", cmd_mailbox, "look at a maildrop, check it, bring mail into it"},
+	{"kick", cmd_kick, "end sessions of the running server"},
 	{"status", cmd_status, "what the running server is doing"},
 };
 

@@ -25,6 +25,9 @@ void tls_free(struct tls *tls); /* links in use keep what they need */
 void tls_set_ticket_keys(struct tls *tls, const uint8_t current[TLS_TICKET_KEY_OCTETS],
 			 const uint8_t previous[TLS_TICKET_KEY_OCTETS]);
 
+/* Between which moments, in Unix seconds, the first certificate of a PEM text is valid. */
+bool tls_certificate_dates(struct bytes certificate_pem, int64_t *begins_out, int64_t *ends_out);
+
 /* A self-signed pair for `host` (a name or an IP address; P-256, ten years), as PEM. Initialises
  * both buffers; the key's is to be wiped by the caller. */
 enum error_code tls_make_self_signed(const char *host, struct buffer *certificate_pem_out,

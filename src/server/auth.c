@@ -56,10 +56,25 @@ static void tell_contestants(struct auth *auth)
 	}
 }
 
+/* All of its members are numbers of this type; those of the moment are nobody's any more. */
+static void add_counters(struct counters *sum, struct counters more)
+{
+	uint64_t of_sum[sizeof(*sum) / sizeof(uint64_t)], of_more[sizeof(*sum) / sizeof(uint64_t)];
+
+	more.connections_now = more.sessions_now = 0;
+	memcpy(of_sum, sum, sizeof(of_sum));
+	memcpy(of_more, &more, sizeof(of_more));
+	for (size_t i = 0; i < sizeof(of_sum) / sizeof(of_sum[0]); i++)
+		of_sum[i] += of_more[i];
+	memcpy(sum, of_sum, sizeof(*sum));
+}
+
 static void forget_peer(struct auth_peer *peer)
 {
 	struct auth *auth = peer->auth;
 	struct auth_peer **link = &auth->peers;
+
+	add_counters(&auth->ended, peer->counters);
 
 	while (*link != peer)
 		link = &(*link)->next;
@@ -183,18 +198,33 @@ static void on_asked(void *context)
 		count_over(auth);
 }
 
-static void status_process(const struct auth_peer *peer, struct message_status_process *message)
+static void status_worker(const struct auth_peer *peer, struct message_status_process *message)
 {
 	message_init(message, MESSAGE_STATUS_PROCESS, 0);
-	message->role = peer ? PROCESS_WORKER : PROCESS_AUTH;
-	message->number = peer ? peer->worker : 0;
-	message->pid = peer ? peer->pid : (uint32_t)getpid();
-	if (peer)
-		message->counters = peer->counters;
+	message->role = PROCESS_WORKER;
+	message->number = peer->worker;
+	message->pid = peer->pid;
+	message->counters = peer->counters;
 }
 
-/* The cursor counts processes (auth, then the workers) and then, from SESSIONS_CURSOR on, is that
- * of the registry; END_CURSOR is behind everything. */
+/* What does not depend on the workers. */
+static void status_head(struct auth *auth, size_t cursor, union message *message_out)
+{
+	if (cursor == 0) {
+		message_out->about = auth->about;
+		return;
+	}
+	message_init(&message_out->status_process, MESSAGE_STATUS_PROCESS, 0);
+	message_out->status_process.role = cursor == 1 ? PROCESS_AUTH : PROCESS_ENDED;
+	if (cursor == 1)
+		message_out->status_process.pid = (uint32_t)getpid();
+	else
+		message_out->status_process.counters = auth->ended;
+}
+
+/* The cursor counts the head (the server, auth, the ended workers), then the workers, and from
+ * SESSIONS_CURSOR on is that of the registry; END_CURSOR is behind everything. */
+#define HEAD_CURSOR     3
 #define SESSIONS_CURSOR (SIZE_MAX / 2)
 #define END_CURSOR      SIZE_MAX
 
@@ -205,13 +235,17 @@ static bool next_status(void *context, size_t *cursor, union message *message_ou
 
 	if (*cursor == END_CURSOR)
 		return false;
+	if (*cursor < HEAD_CURSOR) {
+		status_head(auth, (*cursor)++, message_out);
+		return true;
+	}
 	if (*cursor < SESSIONS_CURSOR) {
 		const struct auth_peer *peer = auth->peers;
 
-		for (at = 1; at < *cursor && peer; at++)
+		for (at = HEAD_CURSOR; at < *cursor && peer; at++)
 			peer = peer->next;
-		if (*cursor == 0 || peer) {
-			status_process(*cursor == 0 ? NULL : peer, &message_out->status_process);
+		if (peer) {
+			status_worker(peer, &message_out->status_process);
 			++*cursor;
 			return true;
 		}
@@ -227,6 +261,87 @@ static bool next_status(void *context, size_t *cursor, union message *message_ou
 	message_out->status_end.sessions = (uint32_t)registry_count(auth->registry);
 	*cursor = END_CURSOR;
 	return true;
+}
+
+/* ---- kicking ---- */
+
+static bool parse_hexadecimal(struct bytes text, uint64_t *number_out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*number_out = 0;
+	for (size_t i = 0; i < text.length; i++) {
+		const char *digit = memchr(digits, text.data[i], 16);
+
+		if (!digit)
+			return false;
+		*number_out = *number_out << 4 | (uint64_t)(digit - digits);
+	}
+	return text.length > 0 && text.length <= 16;
+}
+
+/* WORKER.SESSION, as the log and the greeting have it. */
+static bool is_session_word(struct bytes text, uint64_t *worker_out, uint64_t *session_out)
+{
+	const char *dot = memchr(text.data, '.', text.length);
+	size_t length = dot ? (size_t)(dot - text.data) : 0;
+
+	return dot && parse_hexadecimal(bytes_first(text, length), worker_out) &&
+	       parse_hexadecimal(bytes_skip(text, length + 1), session_out);
+}
+
+static bool must_end(const struct message_status_session *session, const struct message_kick *kick,
+		     const struct account *account)
+{
+	uint64_t worker, number;
+
+	if (kick->all)
+		return true;
+	if (account)
+		return session->account == account->id;
+	return is_session_word((struct bytes){kick->target.octets, kick->target.length}, &worker,
+			       &number) &&
+	       session->worker == worker && session->session == number;
+}
+
+/* To their workers; how many. */
+static uint32_t end_sessions(struct auth *auth, const struct message_kick *kick,
+			     const struct account *account)
+{
+	struct message_status_session session;
+	struct message_end end;
+	uint32_t count = 0;
+	size_t cursor = 0;
+
+	while (registry_next_session(auth->registry, &cursor, &session)) {
+		struct auth_peer *peer = peer_of_worker(auth, session.worker);
+
+		if (!peer || !must_end(&session, kick, account))
+			continue;
+		message_init(&end, MESSAGE_END, 0);
+		end.session = session.session;
+		channel_send(peer->channel, &end, NULL, 0);
+		count++;
+	}
+	return count;
+}
+
+static void on_kick(void *context, const struct message_kick *kick, struct message_kicked *kicked)
+{
+	struct auth *auth = context;
+	struct bytes target = {kick->target.octets, kick->target.length};
+	struct account account;
+	struct error error;
+	uint64_t worker, session;
+	bool one = kick->all || is_session_word(target, &worker, &session);
+	enum error_code code =
+		one ? ERROR_NONE : directory_find(auth->directory, target, &account, &error);
+
+	message_init(kicked, MESSAGE_KICKED, kick->header.request);
+	kicked->outcome = code == ERROR_NONE || code == ERROR_NO_USER ? code : ERROR_TEMPORARY;
+	if (code == ERROR_NONE)
+		kicked->sessions = end_sessions(auth, kick, one ? NULL : &account);
+	log_event(LOG_LEVEL_INFO, "kick", "sessions=%u", kicked->sessions);
 }
 
 /* ---- channels ---- */
@@ -299,17 +414,36 @@ static void meet_worker(struct auth *auth, const struct message_peer *message, i
 	auth->peers = peer;
 }
 
+static void answer_ping(struct auth *auth)
+{
+	struct message_pong pong;
+
+	message_init(&pong, MESSAGE_PONG, 0);
+	pong.sessions = (uint32_t)registry_count(auth->registry);
+	channel_send(auth->supervisor, &pong, NULL, 0);
+}
+
 static void on_supervisor(void *context, const union message *message, const int *descriptors,
 			  size_t descriptor_count)
 {
-	if (message->header.type == MESSAGE_PEER) {
-		meet_worker(context, &message->peer, descriptors[0]);
-		return;
+	struct auth *auth = context;
+
+	switch (message->header.type) {
+	case MESSAGE_PEER:
+		meet_worker(auth, &message->peer, descriptors[0]);
+		break;
+	case MESSAGE_ABOUT:
+		auth->about = message->about;
+		break;
+	case MESSAGE_PING:
+		answer_ping(auth);
+		break;
+	default:
+		for (size_t i = 0; i < descriptor_count; i++)
+			close(descriptors[i]);
+		log_event(LOG_LEVEL_ERROR, "message",
+			  "from=supervisor type=%u error=\"unexpected\"", message->header.type);
 	}
-	for (size_t i = 0; i < descriptor_count; i++)
-		close(descriptors[i]);
-	log_event(LOG_LEVEL_ERROR, "message", "from=supervisor type=%u error=\"unexpected\"",
-		  message->header.type);
 }
 
 /* The end of a drain, or the supervisor has died. */
@@ -347,13 +481,16 @@ static enum error_code enter_sandbox(int descriptor, const struct message_config
 
 static bool prepare(struct auth *auth, int descriptor, int control, uid_t owner_uid)
 {
+	static const struct control_callbacks callbacks = {on_asked, next_status, on_kick};
+
 	auth->loop = loop_open(JOBS_AUTH_THREADS);
 	if (!auth->loop)
 		return false;
 	auth->jobs = jobs_new(auth->loop);
 	auth->cache = secret_cache_new(SECRET_CACHE_ENTRIES);
 	auth->registry = registry_new();
-	auth->control = control_new(auth->loop, control, owner_uid, on_asked, next_status, auth);
+	message_init(&auth->about, MESSAGE_ABOUT, 0);
+	auth->control = control_new(auth->loop, control, owner_uid, &callbacks, auth);
 	auth->supervisor =
 		channel_new(auth->loop, descriptor, on_supervisor, on_supervisor_closed, auth);
 	return auth->jobs && auth->cache && auth->registry && auth->control && auth->supervisor;

@@ -36,6 +36,8 @@ struct auth {
 	struct registry *registry;
 	struct control *control;
 	struct auth_peer *peers;
+	struct counters ended; /* of the workers that are no more, as far as they told */
+	struct message_about about;
 	uint64_t peer_ids, count_round;
 	struct loop_timer *count_timer, *contest_timer;
 	bool counting;

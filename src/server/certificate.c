@@ -7,7 +7,11 @@
 #include "server/certificate.h"
 
 #include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "net/tls.h"
 #include "server/message.h"
 
@@ -52,34 +56,107 @@ static enum error_code make_pair(const struct instance *instance, const char *ho
 	return code;
 }
 
-static enum error_code check_pair(const struct certificate *certificate, struct error *error)
+/* ---- what is on disk ---- */
+
+void certificate_look(const struct config *config, const struct instance *instance,
+		      struct certificate_mark *mark_out)
+{
+	bool named = config->tls_certificate[0] != '\0';
+	const char *names[] = {named ? config->tls_certificate : CERTIFICATE_NAME,
+			       named ? config->tls_key : KEY_NAME};
+	struct stat status;
+
+	memset(mark_out, 0, sizeof(*mark_out));
+	for (size_t i = 0; i < 2; i++) {
+		if (fstatat(named ? AT_FDCWD : instance->tls, names[i], &status, 0) != 0)
+			continue;
+		mark_out->files[i].device = status.st_dev;
+		mark_out->files[i].inode = status.st_ino;
+		mark_out->files[i].octets = (uint64_t)status.st_size;
+		mark_out->files[i].seconds = (uint64_t)status.st_mtim.tv_sec;
+		mark_out->files[i].nanoseconds = (uint64_t)status.st_mtim.tv_nsec;
+	}
+}
+
+bool certificate_same_mark(const struct certificate_mark *a, const struct certificate_mark *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* ---- the pair ---- */
+
+static enum error_code check_pair(struct certificate *certificate, struct error *error)
 {
 	struct tls *tls = NULL;
-	enum error_code code = tls_server_new(buffer_bytes(&certificate->certificate_pem),
-					      buffer_bytes(&certificate->key_pem), &tls, error);
+	enum error_code code =
+		tls_server_new(buffer_bytes(&certificate->certificate_pem),
+			       buffer_bytes(&certificate->key_pem), &tls, error);
 
 	tls_free(tls);
 	return code;
+}
+
+static enum error_code check_dates(struct certificate *certificate, struct error *error)
+{
+	int64_t begins, now = clock_unix_seconds();
+	char date[CLOCK_DATE_OCTETS];
+
+	if (!tls_certificate_dates(buffer_bytes(&certificate->certificate_pem), &begins,
+				   &certificate->expires))
+		return error_set(error, ERROR_CONFIG, "the certificate has no dates");
+	if (begins > now)
+		return error_set(error, ERROR_CONFIG, "the certificate begins %s",
+				 clock_date_rfc5322(begins, date));
+	if (certificate->expires <= now)
+		return error_set(error, ERROR_CONFIG, "the certificate has expired %s",
+				 clock_date_rfc5322(certificate->expires, date));
+	return ERROR_NONE;
+}
+
+/* The mark comes before the octets: a change between the two is seen the next time. */
+static enum error_code read_any(const struct config *config, const struct instance *instance,
+				struct certificate *certificate, struct error *error)
+{
+	bool named = config->tls_certificate[0] != '\0';
+
+	memset(certificate, 0, sizeof(*certificate));
+	buffer_init(&certificate->certificate_pem, TLS_PEM_MAX);
+	buffer_init(&certificate->key_pem, TLS_PEM_MAX);
+	certificate_look(config, instance, &certificate->mark);
+	return read_pair(named ? AT_FDCWD : instance->tls,
+			 named ? config->tls_certificate : CERTIFICATE_NAME,
+			 named ? config->tls_key : KEY_NAME, certificate, error);
 }
 
 enum error_code certificate_load(const struct config *config, const struct instance *instance,
 				 const char *host, struct certificate *certificate_out,
 				 struct error *error)
 {
-	enum error_code code;
+	enum error_code code = read_any(config, instance, certificate_out, error);
 
-	buffer_init(&certificate_out->certificate_pem, TLS_PEM_MAX);
-	buffer_init(&certificate_out->key_pem, TLS_PEM_MAX);
-	if (config->tls_certificate[0]) {
-		code = read_pair(AT_FDCWD, config->tls_certificate, config->tls_key,
-				 certificate_out, error);
-	} else {
-		code = read_pair(instance->tls, CERTIFICATE_NAME, KEY_NAME, certificate_out, error);
-		if (code == ERROR_NO_INPUT && certificate_out->certificate_pem.length == 0)
-			code = make_pair(instance, host, certificate_out, error);
+	if (code == ERROR_NO_INPUT && !config->tls_certificate[0] &&
+	    certificate_out->certificate_pem.length == 0) {
+		code = make_pair(instance, host, certificate_out, error);
+		certificate_look(config, instance, &certificate_out->mark);
 	}
 	if (code == ERROR_NONE)
 		code = check_pair(certificate_out, error);
+	if (code != ERROR_NONE)
+		certificate_free(certificate_out);
+	else if (check_dates(certificate_out, error) != ERROR_NONE)
+		log_event(LOG_LEVEL_WARNING, "certificate", "error=\"%s\"", error->text);
+	return code;
+}
+
+enum error_code certificate_reload(const struct config *config, const struct instance *instance,
+				   struct certificate *certificate_out, struct error *error)
+{
+	enum error_code code = read_any(config, instance, certificate_out, error);
+
+	if (code == ERROR_NONE)
+		code = check_pair(certificate_out, error);
+	if (code == ERROR_NONE)
+		code = check_dates(certificate_out, error);
 	if (code != ERROR_NONE)
 		certificate_free(certificate_out);
 	return code;

@@ -43,6 +43,17 @@ enum error_code child_follow_supervisor(int descriptor, struct error *error)
 	return sandbox_follow_parent(maker.pid, error);
 }
 
+static void open_log(const char *name, const struct message_configure *configure)
+{
+	struct log_output output = {.target = (enum log_target)configure->log_target,
+				    .format = (enum log_format)configure->log_format,
+				    .level = (enum log_level)configure->log_level,
+				    .framed = configure->log_target != LOG_TO_STDERR};
+
+	log_open(name, output.level);
+	log_redirect(&output);
+}
+
 int server_child(int descriptor)
 {
 	static union message first;
@@ -59,10 +70,10 @@ int server_child(int descriptor)
 	}
 	if (first.configure.role == PROCESS_AUTH) {
 		(void)prctl(PR_SET_NAME, "postern-auth");
-		log_open("auth", (enum log_level)first.configure.log_level);
+		open_log("auth", &first.configure);
 		_exit(auth_run(descriptor, &first.configure, descriptors));
 	}
 	(void)prctl(PR_SET_NAME, "postern-worker");
-	log_open("worker", (enum log_level)first.configure.log_level);
+	open_log("worker", &first.configure);
 	_exit(worker_run(descriptor, &first.configure, descriptors));
 }

@@ -29,8 +29,7 @@ struct control {
 	struct loop_watch *watch;
 	int listening;
 	uid_t owner_uid;
-	control_asked_callback *on_asked;
-	control_next_callback *next;
+	const struct control_callbacks *callbacks;
 	void *context;
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
@@ -56,7 +55,7 @@ static void answer(struct client *client)
 	struct control *control = client->control;
 
 	while (client->has_message ||
-	       control->next(control->context, &client->cursor, &client->message)) {
+	       control->callbacks->next(control->context, &client->cursor, &client->message)) {
 		client->has_message = true;
 		if (send(client->descriptor, &client->message, client->message.header.size,
 			 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -72,6 +71,17 @@ static void answer(struct client *client)
 	watch_client(client, true, false);
 }
 
+/* The socket has room for the one answer, or the client does not read. */
+static void kick(struct client *client)
+{
+	struct message_kicked kicked;
+
+	client->control->callbacks->on_kick(client->control->context, &client->message.kick,
+					    &kicked);
+	if (send(client->descriptor, &kicked, sizeof(kicked), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		close_client(client);
+}
+
 static void hear(struct client *client)
 {
 	ssize_t length = recv(client->descriptor, &client->message, sizeof(client->message),
@@ -80,13 +90,16 @@ static void hear(struct client *client)
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (length <= 0 || (size_t)length > sizeof(client->message) ||
-	    !message_check(&client->message, (size_t)length) ||
-	    client->message.header.type != MESSAGE_STATUS || client->asked) {
+	    !message_check(&client->message, (size_t)length) || client->asked) {
 		close_client(client);
-		return;
+	} else if (client->message.header.type == MESSAGE_STATUS) {
+		client->asked = true;
+		client->control->callbacks->on_asked(client->control->context);
+	} else if (client->message.header.type == MESSAGE_KICK) {
+		kick(client);
+	} else {
+		close_client(client);
 	}
-	client->asked = true;
-	client->control->on_asked(client->control->context);
 }
 
 static void on_client(void *context, bool readable, bool writable)
@@ -151,8 +164,7 @@ static void on_acceptable(void *context, bool readable, bool writable)
 }
 
 struct control *control_new(struct loop *loop, int listening, uid_t owner_uid,
-			    control_asked_callback *on_asked, control_next_callback *next,
-			    void *context)
+			    const struct control_callbacks *callbacks, void *context)
 {
 	struct control *control = calloc(1, sizeof(*control));
 
@@ -161,8 +173,7 @@ struct control *control_new(struct loop *loop, int listening, uid_t owner_uid,
 	control->loop = loop;
 	control->listening = listening;
 	control->owner_uid = owner_uid;
-	control->on_asked = on_asked;
-	control->next = next;
+	control->callbacks = callbacks;
 	control->context = context;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		control->clients[i].control = control;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/number.h"
 
 /* ---- folders ---- */
@@ -167,38 +169,71 @@ void instance_close(struct instance *instance)
 
 /* ---- one server an instance ---- */
 
+#define DRAINING     " draining"
+#define LOCK_WAIT_MS (DRAIN_MS + 5000) /* by then it has killed what would not end */
+#define LOCK_TRY_MS  20
+
+static bool write_pid(int descriptor, const char *word)
+{
+	char text[48];
+	int length = snprintf(text, sizeof(text), "%ld%s\n", (long)getpid(), word);
+
+	return ftruncate(descriptor, 0) == 0 &&
+	       pwrite(descriptor, text, (size_t)length, 0) == length;
+}
+
+void instance_lock_draining(int lock)
+{
+	(void)write_pid(lock, DRAINING);
+}
+
 static enum error_code in_use(int descriptor, struct error *error)
 {
-	char text[32];
+	char text[48];
 	ssize_t length = pread(descriptor, text, sizeof(text), 0);
+	struct bytes rest = {text, length > 0 ? (size_t)length : 0};
+	struct bytes digits = bytes_first(rest, 0);
 	uint64_t pid = 0;
 
-	if (length > 0 && text[length - 1] == '\n')
-		(void)number_parse((struct bytes){text, (size_t)length - 1}, UINT32_MAX, &pid);
+	while (digits.length < rest.length && text[digits.length] >= '0' &&
+	       text[digits.length] <= '9')
+		digits.length++;
+	(void)number_parse(digits, UINT32_MAX, &pid);
+	if (bytes_start_with(bytes_skip(rest, digits.length), BYTES(DRAINING)))
+		return error_set(error, ERROR_UNAVAILABLE,
+				 "the server of this root (pid %llu) is about to end",
+				 (unsigned long long)pid);
 	return error_set(error, ERROR_IN_USE, "a server of this root is running (pid %llu)",
 			 (unsigned long long)pid);
 }
 
-int instance_lock(const struct instance *instance, struct error *error)
+static bool take_lock(int descriptor, bool wait)
+{
+	bool taken = flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+
+	for (int waited_ms = 0; !taken && wait && waited_ms < LOCK_WAIT_MS;
+	     waited_ms += LOCK_TRY_MS) {
+		(void)poll(NULL, 0, LOCK_TRY_MS);
+		taken = flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+	}
+	return taken;
+}
+
+int instance_lock(const struct instance *instance, bool wait, struct error *error)
 {
 	int descriptor =
 		openat(instance->run, "pid", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	char text[32];
-	int length;
 
 	if (descriptor < 0) {
 		error_set_errno(error, -errno, "opening run/pid");
 		return -1;
 	}
-	length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+	if (!take_lock(descriptor, wait))
 		in_use(descriptor, error);
-	} else if (ftruncate(descriptor, 0) != 0 ||
-		   pwrite(descriptor, text, (size_t)length, 0) != length) {
+	else if (!write_pid(descriptor, ""))
 		error_set_errno(error, -errno, "writing run/pid");
-	} else {
+	else
 		return descriptor;
-	}
 	close(descriptor);
 	return -1;
 }

@@ -35,8 +35,12 @@ enum error_code instance_open(const char *root, struct instance *instance_out, s
 void instance_close(struct instance *instance);
 
 /* Takes the pid file's lock, which only one server of an instance can have, and writes our pid. A
- * descriptor to keep, or -1 with ERROR_IN_USE naming the other's pid. */
-int instance_lock(const struct instance *instance, struct error *error);
+ * descriptor to keep, or -1 with ERROR_IN_USE naming the other's pid; with ERROR_UNAVAILABLE when
+ * the other is about to end (instance_lock_draining). With `wait` that end is waited for. */
+int instance_lock(const struct instance *instance, bool wait, struct error *error);
+
+/* Says in the pid file that its server takes no more work and will be gone soon. */
+void instance_lock_draining(int lock);
 
 /* Becomes the user for good: groups, gid, uid, no way back. For one who is root only. */
 enum error_code instance_become(struct instance_user user, struct error *error);

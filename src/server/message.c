@@ -56,7 +56,7 @@ static bool check_configure(const union message *message)
 	return is_role(it->role) && it->mail_roots <= MAIL_ROOTS_MAX && is_flag(it->drop_user) &&
 	       is_flag(it->allow_plaintext) && it->log_level <= LOG_LEVEL_DEBUG &&
 	       it->message_octets_max <= MESSAGE_OCTETS_MAX && trust_is_sound(it) &&
-	       ENDED(it->host);
+	       it->log_target <= LOG_TO_JOURNAL && it->log_format <= LOG_AS_JSON && ENDED(it->host);
 }
 
 static bool check_listener(const union message *message)
@@ -92,6 +92,29 @@ static bool check_borrowed(const union message *message)
 {
 	const struct message_borrowed *it = &message->borrowed;
 	return it->result <= 0 && is_flag(it->opened) && (it->opened == 0 || it->result == 0);
+}
+
+static bool check_about(const union message *message)
+{
+	const struct message_about *it = &message->about;
+	if (!ENDED(it->version) || it->listener_count > LISTENERS_MAX)
+		return false;
+	for (uint32_t i = 0; i < it->listener_count; i++)
+		if (it->listeners[i].kind < LISTENER_POP3 ||
+		    it->listeners[i].kind > LISTENER_SOCKETMAP || !ENDED(it->listeners[i].address))
+			return false;
+	return true;
+}
+
+static bool check_kick(const union message *message)
+{
+	return is_flag(message->kick.all) && text_fits(&message->kick.target);
+}
+
+static bool check_kicked(const union message *message)
+{
+	uint32_t outcome = message->kicked.outcome;
+	return outcome == ERROR_NONE || outcome == ERROR_NO_USER || outcome == ERROR_TEMPORARY;
 }
 
 static bool check_login(const union message *message)
@@ -146,7 +169,8 @@ static bool check_probed(const union message *message)
 
 static bool check_status_process(const union message *message)
 {
-	return is_role(message->status_process.role);
+	uint32_t role = message->status_process.role;
+	return is_role(role) || role == PROCESS_ENDED;
 }
 
 static bool check_status_session(const union message *message)
@@ -169,6 +193,10 @@ static const struct message_row {
 	[MESSAGE_BORROW] = {sizeof(struct message_borrow), check_borrow},
 	[MESSAGE_BORROWED] = {sizeof(struct message_borrowed), check_borrowed},
 	[MESSAGE_READY] = {sizeof(struct message_ready), check_nothing},
+	[MESSAGE_PING] = {sizeof(struct message_ping), check_nothing},
+	[MESSAGE_PONG] = {sizeof(struct message_pong), check_nothing},
+	[MESSAGE_MEET] = {sizeof(struct message_meet), check_nothing},
+	[MESSAGE_ABOUT] = {sizeof(struct message_about), check_about},
 	[MESSAGE_LOGIN] = {sizeof(struct message_login), check_login},
 	[MESSAGE_RESOLVE] = {sizeof(struct message_resolve), check_resolve},
 	[MESSAGE_SESSION] = {sizeof(struct message_session), check_session},
@@ -184,6 +212,9 @@ static const struct message_row {
 	[MESSAGE_STATUS_PROCESS] = {sizeof(struct message_status_process), check_status_process},
 	[MESSAGE_STATUS_SESSION] = {sizeof(struct message_status_session), check_status_session},
 	[MESSAGE_STATUS_END] = {sizeof(struct message_status_end), check_nothing},
+	[MESSAGE_END] = {sizeof(struct message_end), check_nothing},
+	[MESSAGE_KICK] = {sizeof(struct message_kick), check_kick},
+	[MESSAGE_KICKED] = {sizeof(struct message_kicked), check_kicked},
 };
 
 size_t message_size(enum message_type type)

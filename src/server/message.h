@@ -34,21 +34,21 @@ enum message_type {
 	/* supervisor -> child */
 	MESSAGE_CONFIGURE = 1, /* first, to each child; with the descriptors of its folders */
 	MESSAGE_LISTENER,      /* -> worker: a listening socket */
-	MESSAGE_TLS,	       /* -> worker: certificate and key, in parts */
+	MESSAGE_TLS,           /* -> worker: certificate and key, in parts */
 	MESSAGE_TICKETS,       /* -> worker: ticket keys */
-	MESSAGE_PEER,	       /* -> auth, worker: the channel between them */
-	MESSAGE_DRAIN,	       /* -> worker: accept no more, end as told */
+	MESSAGE_PEER,          /* -> auth, worker: the channel between them */
+	MESSAGE_DRAIN,         /* -> worker: accept no more, end as told */
 
 	/* child -> supervisor */
 	MESSAGE_READY, /* configured, sandboxed, serving */
 
 	/* worker -> auth */
-	MESSAGE_LOGIN,	   /* a login and its password -> LOGGED_IN */
-	MESSAGE_RESOLVE,   /* a recipient -> RESOLVED */
-	MESSAGE_SESSION,   /* a session has its maildrop, or has ended */
-	MESSAGE_CONTEST,   /* the maildrop is locked: who has it? -> CONTESTED */
-	MESSAGE_PROBED,	   /* answers PROBE */
-	MESSAGE_COUNTERS,  /* answers COUNT */
+	MESSAGE_LOGIN,    /* a login and its password -> LOGGED_IN */
+	MESSAGE_RESOLVE,  /* a recipient -> RESOLVED */
+	MESSAGE_SESSION,  /* a session has its maildrop, or has ended */
+	MESSAGE_CONTEST,  /* the maildrop is locked: who has it? -> CONTESTED */
+	MESSAGE_PROBED,   /* answers PROBE */
+	MESSAGE_COUNTERS, /* answers COUNT */
 
 	/* auth -> worker */
 	MESSAGE_LOGGED_IN,
@@ -58,15 +58,23 @@ enum message_type {
 	MESSAGE_COUNT,
 
 	/* control socket */
-	MESSAGE_STATUS,		/* command -> auth */
+	MESSAGE_STATUS,         /* command -> auth */
 	MESSAGE_STATUS_PROCESS, /* auth -> command: one for each worker, with its counters */
 	MESSAGE_STATUS_SESSION, /* auth -> command: one for each session */
 	MESSAGE_STATUS_END,
 
-	/* files of system users (server/broker.h); numbers are kept, so what is new stands here */
-	MESSAGE_BROKER,	  /* supervisor -> worker: the socket for the next two */
-	MESSAGE_BORROW,	  /* worker -> supervisor: open or remove one -> BORROWED */
+	/* numbers are kept, so what is new stands here: files of system users (server/broker.h) */
+	MESSAGE_BROKER,   /* supervisor -> worker: the socket for the next two */
+	MESSAGE_BORROW,   /* worker -> supervisor: open or remove one -> BORROWED */
 	MESSAGE_BORROWED, /* with the open file, if there is one */
+
+	MESSAGE_PING,   /* supervisor -> child -> PONG, at once */
+	MESSAGE_PONG,   /* child -> supervisor */
+	MESSAGE_MEET,   /* worker -> supervisor: has lost auth, asks for another PEER */
+	MESSAGE_ABOUT,  /* supervisor -> auth -> command: what status tells of the server */
+	MESSAGE_END,    /* auth -> worker: end this session, with a word to its peer */
+	MESSAGE_KICK,   /* command -> auth: end sessions -> KICKED */
+	MESSAGE_KICKED, /* auth -> command */
 	MESSAGE_TYPES
 };
 
@@ -81,7 +89,11 @@ struct message_text { /* octets with a length: names, passwords */
 	char octets[ACCOUNT_NAME_MAX + 2];
 };
 
-enum process_role { PROCESS_AUTH = 1, PROCESS_WORKER = 2 };
+enum process_role {
+	PROCESS_AUTH = 1,
+	PROCESS_WORKER,
+	PROCESS_ENDED /* in STATUS_PROCESS only: the workers that are no more, all in one */
+};
 
 /* Descriptors: auth: accounts/, control socket. worker: index/, journal/, uids/, run/locks/, then
  * mail roots. */
@@ -102,6 +114,7 @@ struct message_configure {
 	struct network trusted[TRUSTED_NETWORKS_MAX];
 	uint32_t trusted_user_count;
 	uint32_t trusted_users[TRUSTED_USERS_MAX]; /* uids */
+	uint32_t log_target, log_format;
 	char host[DOMAIN_MAX + 3];
 };
 
@@ -120,7 +133,7 @@ struct message_listener {
 };
 
 #define TLS_PART_OCTETS 16384
-#define TLS_PEM_MAX	(256 * 1024)
+#define TLS_PEM_MAX     (256 * 1024)
 struct message_tls {
 	struct message_header header;
 	uint32_t key;  /* 0: certificate, 1: key */
@@ -137,7 +150,7 @@ struct message_tickets {
 struct message_peer {
 	struct message_header header;
 	uint32_t worker; /* its number */
-	uint32_t pid;	 /* its process id, for status */
+	uint32_t pid;    /* its process id, for status */
 };
 
 struct message_drain {
@@ -164,12 +177,39 @@ struct message_borrow {
 
 struct message_borrowed {
 	struct message_header header;
-	int32_t result;	 /* 0 or a negative errno */
+	int32_t result;  /* 0 or a negative errno */
 	uint32_t opened; /* 1: a descriptor travels beside it */
 };
 
 struct message_ready {
 	struct message_header header;
+};
+
+struct message_ping {
+	struct message_header header;
+};
+
+struct message_pong {
+	struct message_header header;
+	uint32_t sessions; /* that auth knows; of a worker 0 */
+};
+
+struct message_meet {
+	struct message_header header;
+	uint32_t pid; /* of the auth whose channel has closed, 0: unknown */
+};
+
+#define ABOUT_ADDRESS_OCTETS 128
+struct message_about {
+	struct message_header header;
+	int64_t started_unix_seconds;
+	int64_t certificate_expires_unix_seconds; /* 0: unknown */
+	char version[32];
+	uint32_t listener_count;
+	struct {
+		uint32_t kind;
+		char address[ABOUT_ADDRESS_OCTETS];
+	} listeners[LISTENERS_MAX];
 };
 
 struct message_login {
@@ -220,8 +260,8 @@ struct message_contest {
 
 enum contest_outcome {
 	CONTEST_FREE = 1, /* the holder is gone or has yielded: try the lock again */
-	CONTEST_ALIVE,	  /* the holder answers: [IN-USE] */
-	CONTEST_UNKNOWN	  /* nobody known holds it (a command line does): [IN-USE] */
+	CONTEST_ALIVE,    /* the holder answers: [IN-USE] */
+	CONTEST_UNKNOWN   /* nobody known holds it (a command line does): [IN-USE] */
 };
 
 struct message_contested {
@@ -241,6 +281,11 @@ struct message_probed {
 
 struct message_count {
 	struct message_header header;
+};
+
+struct message_end {
+	struct message_header header;
+	uint64_t session;
 };
 
 /* Since the worker's start. */
@@ -281,6 +326,18 @@ struct message_status_end {
 	uint32_t sessions;
 };
 
+struct message_kick {
+	struct message_header header;
+	uint32_t all;               /* 1: every session, whatever the text says */
+	struct message_text target; /* an account or an address of it, or WORKER.SESSION */
+};
+
+struct message_kicked {
+	struct message_header header;
+	uint32_t outcome;  /* NONE, NO_USER (neither an account nor a session), TEMPORARY */
+	uint32_t sessions; /* told to end */
+};
+
 /* Any message, for receiving. */
 union message {
 	struct message_header header;
@@ -294,6 +351,10 @@ union message {
 	struct message_borrow borrow;
 	struct message_borrowed borrowed;
 	struct message_ready ready;
+	struct message_ping ping;
+	struct message_pong pong;
+	struct message_meet meet;
+	struct message_about about;
 	struct message_login login;
 	struct message_logged_in logged_in;
 	struct message_resolve resolve;
@@ -309,6 +370,9 @@ union message {
 	struct message_status_process status_process;
 	struct message_status_session status_session;
 	struct message_status_end status_end;
+	struct message_end end;
+	struct message_kick kick;
+	struct message_kicked kicked;
 };
 
 #define MESSAGE_DESCRIPTORS_MAX (5 + MAIL_ROOTS_MAX)

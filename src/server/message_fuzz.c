@@ -77,6 +77,14 @@ static void read_fields(const union message *message)
 	case MESSAGE_BORROW:
 		read_string(message->borrow.name);
 		break;
+	case MESSAGE_ABOUT:
+		read_string(message->about.version);
+		for (uint32_t i = 0; i < message->about.listener_count; i++)
+			read_string(message->about.listeners[i].address);
+		break;
+	case MESSAGE_KICK:
+		read_octets(message->kick.target.octets, message->kick.target.length);
+		break;
 	case MESSAGE_STATUS_SESSION:
 		read_string(message->status_session.peer);
 		read_string(message->status_session.name);

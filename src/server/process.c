@@ -22,15 +22,15 @@
 /* ---- starting ---- */
 
 /* In the child, between fork and exec: standard input and output are the supervisor's alone. */
-static void execute(int channel_end, pid_t parent)
+static void execute(int channel_end, int log, pid_t parent)
 {
 	char program[] = "postern", flag[] = "--child", number[16];
 	char *const arguments[] = {program, flag, number, NULL};
 
 	(void)snprintf(number, sizeof(number), "%d", channel_end);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent ||
-	    dup2(STDERR_FILENO, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
-	    fcntl(channel_end, F_SETFD, 0) != 0)
+	    dup2(log, STDERR_FILENO) < 0 || dup2(log, STDIN_FILENO) < 0 ||
+	    dup2(log, STDOUT_FILENO) < 0 || fcntl(channel_end, F_SETFD, 0) != 0)
 		_exit(EX_OSERR);
 	execv("/proc/self/exe", arguments);
 	_exit(EX_OSERR);
@@ -61,7 +61,9 @@ static void send_configure(struct process *process, const struct process_orders 
 	memcpy(message.trusted, orders->config->trusted, sizeof(message.trusted));
 	message.trusted_user_count = orders->config->trusted_user_count;
 	memcpy(message.trusted_users, orders->config->trusted_users, sizeof(message.trusted_users));
-	message.log_level = LOG_LEVEL_INFO;
+	message.log_level = orders->config->log_level;
+	message.log_target = orders->config->log_to;
+	message.log_format = orders->config->log_format;
 	(void)bytes_to_string(bytes_of(orders->host), message.host, sizeof(message.host));
 	channel_send(process->channel, &message, auth ? for_auth : for_worker,
 		     auth ? 2 : WORKER_FOLDERS + 1);
@@ -79,7 +81,7 @@ bool process_start(struct process *process, const struct process_orders *orders,
 	}
 	process->pid = fork();
 	if (process->pid == 0)
-		execute(ends[1], parent);
+		execute(ends[1], orders->log, parent);
 	if (process->pid < 0) {
 		error_set_errno(error, -errno, "starting a process");
 		process->pid = 0;
@@ -155,6 +157,14 @@ void process_send_drain(struct process *process, bool at_once)
 
 	message_init(&message, MESSAGE_DRAIN, 0);
 	message.at_once = at_once;
+	channel_send(process->channel, &message, NULL, 0);
+}
+
+void process_send_ping(struct process *process)
+{
+	struct message_ping message;
+
+	message_init(&message, MESSAGE_PING, 0);
 	channel_send(process->channel, &message, NULL, 0);
 }
 

@@ -22,8 +22,10 @@ struct process {
 	unsigned quick_deaths; /* in a row */
 	unsigned vain_starts;  /* deaths before it was ever ready */
 	bool ready;
-	bool was_ready; /* ever */
-	bool retiring;  /* told to end; not to be started again */
+	bool was_ready;    /* ever */
+	bool retiring;     /* told to end; not to be started again */
+	bool answered;     /* the last PING, or it was not asked yet */
+	uint32_t sessions; /* that it knows, as of then */
 };
 
 /* What a child is told when it begins. */
@@ -33,6 +35,7 @@ struct process_orders {
 	const char *host;
 	uid_t owner_uid;
 	int control;
+	int log; /* standard error of the children */
 	struct loop *loop;
 	channel_callback *on_message;       /* with the process */
 	channel_closed_callback *on_closed; /* with the process */
@@ -46,6 +49,7 @@ void process_send_certificate(struct process *process, const struct certificate 
 void process_send_tickets(struct process *process, const uint8_t *current, const uint8_t *previous);
 void process_send_sockets(struct process *process, const struct sockets *sockets);
 void process_send_drain(struct process *process, bool at_once);
+void process_send_ping(struct process *process);
 
 /* Gives a worker and auth a channel to each other. */
 void process_introduce(struct process *worker, struct process *auth);

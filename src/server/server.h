@@ -14,8 +14,8 @@
 
 #include "server/config.h"
 
-/* An exit code of sysexits.h; what went wrong stands on standard error. */
-int server_run(const struct config *config);
+/* An exit code of sysexits.h; what went wrong stands on standard error. `version` is for status. */
+int server_run(const struct config *config, const char *version);
 
 int server_child(int descriptor);
 

@@ -5,19 +5,29 @@
  */
 #include "server/settings.h"
 
-enum error_code settings_load(const struct settings *old, const struct instance *instance,
-			      const char *host, struct settings *settings_out, struct error *error)
+static void keep_log(const struct config *old, struct config *fresh)
+{
+	fresh->log_to = old->log_to;
+	fresh->log_format = old->log_format;
+	fresh->log_level = old->log_level;
+}
+
+enum error_code settings_load(const struct settings *old, const struct sockets *given,
+			      const struct instance *instance, const char *host,
+			      struct settings *settings_out, struct error *error)
 {
 	const struct config *config = &old->config;
 	enum error_code code = config_parse(config->argument_count, config->arguments, config->root,
 					    &settings_out->config, error);
 
+	keep_log(config, &settings_out->config);
 	if (code == ERROR_NONE)
 		code = certificate_load(&settings_out->config, instance, host,
 					&settings_out->certificate, error);
 	if (code != ERROR_NONE)
 		return code;
-	code = sockets_open(&settings_out->config, &old->sockets, &settings_out->sockets, error);
+	code = sockets_open(&settings_out->config, given, &old->sockets, &settings_out->sockets,
+			    error);
 	if (code != ERROR_NONE)
 		certificate_free(&settings_out->certificate);
 	return code;

@@ -21,10 +21,16 @@
 #define BIND_TRIES   20
 #define BIND_WAIT_MS 50
 
+bool sockets_same_address(const struct address *a, const struct address *b)
+{
+	char of_a[ADDRESS_OCTETS], of_b[ADDRESS_OCTETS];
+
+	return strcmp(address_print(a, of_a), address_print(b, of_b)) == 0;
+}
+
 static bool same(const struct config_listener *a, const struct config_listener *b)
 {
-	return a->kind == b->kind && a->address.length == b->address.length &&
-	       memcmp(&a->address.storage, &b->address.storage, a->address.length) == 0;
+	return a->kind == b->kind && sockets_same_address(&a->address, &b->address);
 }
 
 static int find(const struct sockets *sockets, const struct config_listener *wanted)
@@ -54,16 +60,43 @@ static int bind_patiently(const struct config_listener *wanted, struct error *er
 	return descriptor;
 }
 
-enum error_code sockets_open(const struct config *config, const struct sockets *old,
-			     struct sockets *sockets_out, struct error *error)
+static bool is_pop3(enum listener_kind kind)
 {
-	sockets_out->count = 0;
+	return kind == LISTENER_POP3 || kind == LISTENER_POP3S;
+}
+
+static bool gives_pop3(const struct sockets *given)
+{
+	for (uint32_t i = 0; i < given->count; i++)
+		if (is_pop3(given->list[i].wanted.kind))
+			return true;
+	return false;
+}
+
+/* One that is given, or that stands for what is given, is not bound. */
+static bool must_bind(const struct config *config, const struct sockets *given,
+		      const struct config_listener *wanted)
+{
+	if (config->default_listeners && is_pop3(wanted->kind) && gives_pop3(given))
+		return false;
+	return find(given, wanted) < 0;
+}
+
+enum error_code sockets_open(const struct config *config, const struct sockets *given,
+			     const struct sockets *old, struct sockets *sockets_out,
+			     struct error *error)
+{
+	*sockets_out = *given;
 	for (uint32_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *wanted = &config->listeners[i];
 		int descriptor = find(old, wanted);
 
+		if (!must_bind(config, given, wanted))
+			continue;
 		/* Port 0 twice means two sockets. */
-		if (descriptor < 0 || has(sockets_out, descriptor))
+		if (sockets_out->count == LISTENERS_MAX)
+			descriptor = -1, error_set(error, ERROR_CONFIG, "too many sockets");
+		else if (descriptor < 0 || has(sockets_out, descriptor))
 			descriptor = bind_patiently(wanted, error);
 		if (descriptor < 0) {
 			sockets_close(sockets_out, old);
@@ -82,19 +115,37 @@ void sockets_close(struct sockets *sockets, const struct sockets *kept)
 	sockets->count = 0;
 }
 
+static const char *where(const struct listening *listening, char room[ADDRESS_OCTETS])
+{
+	struct address address;
+
+	if (!address_of_socket(listening->descriptor, &address))
+		address = listening->wanted.address;
+	return address_print(&address, room);
+}
+
 void sockets_print(const struct sockets *sockets)
 {
-	for (uint32_t i = 0; i < sockets->count; i++) {
-		struct address address;
-		char room[ADDRESS_OCTETS];
+	char room[ADDRESS_OCTETS];
 
-		if (!address_of_socket(sockets->list[i].descriptor, &address))
-			address = sockets->list[i].wanted.address;
+	for (uint32_t i = 0; i < sockets->count; i++)
 		(void)printf("listening %s %s\n",
 			     config_listener_name(sockets->list[i].wanted.kind),
-			     address_print(&address, room));
-	}
+			     where(&sockets->list[i], room));
 	(void)fflush(stdout);
+}
+
+void sockets_describe(const struct sockets *sockets, struct message_about *about)
+{
+	char room[ADDRESS_OCTETS];
+
+	about->listener_count = sockets->count;
+	for (uint32_t i = 0; i < sockets->count; i++) {
+		about->listeners[i].kind = sockets->list[i].wanted.kind;
+		(void)bytes_to_string(bytes_of(where(&sockets->list[i], room)),
+				      about->listeners[i].address,
+				      sizeof(about->listeners[i].address));
+	}
 }
 
 int sockets_open_control(const char *root, const struct instance *instance, struct error *error)

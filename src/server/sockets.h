@@ -18,10 +18,17 @@ struct sockets {
 	uint32_t count;
 };
 
-/* Binds what the config wants. A socket of `old` for the same address is taken over instead, and is
- * then in both; *sockets_out is empty with an error. */
-enum error_code sockets_open(const struct config *config, const struct sockets *old,
-			     struct sockets *sockets_out, struct error *error);
+/* What is `given` (server/activation.h), and binds what the config wants besides; its default
+ * addresses of POP3 only where none of POP3 is given. A socket of `old` for the same address is
+ * taken over instead, and is then in both; *sockets_out is empty with an error. */
+enum error_code sockets_open(const struct config *config, const struct sockets *given,
+			     const struct sockets *old, struct sockets *sockets_out,
+			     struct error *error);
+
+bool sockets_same_address(const struct address *a, const struct address *b);
+
+/* Fills in the listeners. */
+void sockets_describe(const struct sockets *sockets, struct message_about *about);
 
 /* Closes those that are not in `kept` (NULL: all). */
 void sockets_close(struct sockets *sockets, const struct sockets *kept);

@@ -1,59 +1,31 @@
 /*
- * supervisor: starts the other processes, starts them again, reloads, drains.
+ * supervisor: the children: starts them, starts them again, drains them.
  *
- * Guarantees: it parses no octet from outside and starts no thread; a dead child is replaced; a
- * reload that cannot be done changes nothing; SIGTERM ends within DRAIN_MS.
+ * Guarantees: it parses no octet from outside and starts no thread; a dead child is replaced;
+ * SIGTERM ends within DRAIN_MS.
  * Must not know: protocols, mail, accounts.
  */
-#include <errno.h>
+#include "server/supervisor_private.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "accounts/secret.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
-#include "net/tls.h"
-#include "server/process.h"
-#include "server/server.h"
-#include "server/settings.h"
 
-#define DESCRIPTORS_MAX       1048576 /* SESSIONS_MAX need three each; what root can have */
-#define TICKET_KEYS_MS        (60 * 60 * 1000)
 #define QUICK_DEATH_MS        2000  /* a child that lives shorter died quickly */
 #define RESTART_FIRST_MS      50    /* after the second quick death in a row; doubled each time */
 #define RESTART_MAX_MS        400   /* of one that was ready: others wait for it */
 #define RESTART_BROKEN_MAX_MS 10000 /* of one that never was: it will hardly be the next time */
 #define VAIN_STARTS_MAX       5     /* of a new worker in a reload, which is given up then */
 
-struct supervisor {
-	struct settings settings;
-	struct settings before; /* while reloading: of the old workers */
-	struct instance instance;
-	struct loop *loop;
-	struct process *processes;
-	struct process_orders orders;
-	struct loop_timer *ticket_timer, *drain_timer;
-	uint64_t drain_since_ms;
-	uint8_t tickets[2][TLS_TICKET_KEY_OCTETS];
-	char host[DOMAIN_MAX + 1];
-	uint32_t generation;
-	bool announced; /* `ready` was printed */
-	bool reloading; /* new workers are on their way */
-	bool reload_again;
-	bool draining;
-	int exit_code;
-};
-
 /* ---- children ---- */
 
-static struct process *auth_of(struct supervisor *supervisor)
+struct process *supervisor_auth(struct supervisor *supervisor)
 {
 	struct process *process = supervisor->processes;
 
@@ -84,12 +56,24 @@ static const struct settings *settings_of(const struct supervisor *supervisor,
 	return is_old ? &supervisor->before : &supervisor->settings;
 }
 
+void supervisor_tell_about(struct supervisor *supervisor)
+{
+	struct process *auth = supervisor_auth(supervisor);
+	struct message_about *about = &supervisor->about;
+
+	about->certificate_expires_unix_seconds = supervisor->settings.certificate.expires;
+	sockets_describe(&supervisor->settings.sockets, about);
+	if (auth && auth->channel)
+		channel_send(auth->channel, about, NULL, 0);
+}
+
 static void hand_over(struct supervisor *supervisor, struct process *process)
 {
-	struct process *auth = auth_of(supervisor);
+	struct process *auth = supervisor_auth(supervisor);
 	const struct settings *settings = settings_of(supervisor, process);
 
 	if (process->role == PROCESS_AUTH) {
+		supervisor_tell_about(supervisor);
 		for (struct process *it = supervisor->processes; it; it = it->next)
 			if (it->role == PROCESS_WORKER && it->channel)
 				process_introduce(it, process);
@@ -130,7 +114,7 @@ static void start_again(void *context)
 		start(supervisor, process);
 }
 
-static bool add_process(struct supervisor *supervisor, enum process_role role)
+bool supervisor_add(struct supervisor *supervisor, enum process_role role)
 {
 	struct process *process = calloc(1, sizeof(*process));
 	uint32_t number = 0;
@@ -184,13 +168,8 @@ static bool all_ready(const struct supervisor *supervisor)
 	return true;
 }
 
-static void reload(void *context);
-
-static void remove_process(struct supervisor *supervisor, struct process *process);
-
-/* Workers of a reload are either the new ones or the old. One that is dead just now and waits for
- * its next start is gone at once. */
-static void retire(struct supervisor *supervisor, bool the_new)
+/* One that is dead just now and waits for its next start is gone at once. */
+void supervisor_retire(struct supervisor *supervisor, bool the_new)
 {
 	struct process *next;
 
@@ -203,23 +182,11 @@ static void retire(struct supervisor *supervisor, bool the_new)
 		it->retiring = true;
 		if (it->channel)
 			process_send_drain(it, false);
+		if (it->pid > 0 && !it->ready) /* it may hang; nobody is served by it yet */
+			(void)kill(it->pid, SIGKILL);
 		if (it->pid == 0)
 			remove_process(supervisor, it);
 	}
-}
-
-static void end_reload(struct supervisor *supervisor, bool done)
-{
-	if (done) {
-		settings_free(&supervisor->before, &supervisor->settings);
-	} else {
-		settings_free(&supervisor->settings, &supervisor->before);
-		supervisor->settings = supervisor->before;
-	}
-	retire(supervisor, !done);
-	supervisor->reloading = false;
-	if (supervisor->reload_again)
-		reload(supervisor);
 }
 
 static void when_all_are_ready(struct supervisor *supervisor)
@@ -231,33 +198,52 @@ static void when_all_are_ready(struct supervisor *supervisor)
 		(void)puts("ready");
 		(void)fflush(stdout);
 		supervisor->announced = true;
+		notify_send(&supervisor->notify, "READY=1\nMAINPID=%ld", (long)getpid());
+		supervisor_begin_pulse(supervisor);
+		supervisor_look_at_certificate(supervisor);
 	}
-	if (supervisor->reloading) {
-		log_event(LOG_LEVEL_INFO, "reload", "done=yes");
-		end_reload(supervisor, true);
-	} else if (supervisor->reload_again) {
-		reload(supervisor);
-	}
+	if (supervisor->reloading)
+		supervisor_reload_done(supervisor);
+	else if (supervisor->reload_again)
+		supervisor_reload(supervisor);
 }
 
-static void on_message(void *context, const union message *message, const int *descriptors,
-		       size_t descriptor_count)
+/* It has lost a channel that auth still has, or had: auth may have given up on it. */
+static void meet_again(struct process *worker, uint32_t auth_pid)
+{
+	struct process *auth = supervisor_auth(worker->owner);
+
+	if (worker->role == PROCESS_WORKER && worker->channel && auth && auth->channel &&
+	    (uint32_t)auth->pid == auth_pid)
+		process_introduce(worker, auth);
+}
+
+void supervisor_on_message(void *context, const union message *message, const int *descriptors,
+			   size_t descriptor_count)
 {
 	struct process *process = context;
 
 	(void)descriptors;
 	(void)descriptor_count;
-	if (message->header.type != MESSAGE_READY) {
+	switch (message->header.type) {
+	case MESSAGE_READY:
+		process->ready = process->was_ready = process->answered = true;
+		when_all_are_ready(process->owner);
+		break;
+	case MESSAGE_PONG:
+		supervisor_answered(process, &message->pong);
+		break;
+	case MESSAGE_MEET:
+		meet_again(process, message->meet.pid);
+		break;
+	default:
 		log_event(LOG_LEVEL_ERROR, "message", "pid=%ld type=%u error=\"unexpected\"",
 			  (long)process->pid, message->header.type);
-		return;
 	}
-	process->ready = process->was_ready = true;
-	when_all_are_ready(process->owner);
 }
 
 /* The child has died, or talks rubbish: then it is broken. Its end is seen by SIGCHLD. */
-static void on_closed(void *context)
+void supervisor_on_closed(void *context)
 {
 	struct process *process = context;
 
@@ -306,7 +292,7 @@ static void stop(struct supervisor *supervisor, int exit_code)
 /* Auth goes last: workers tell it what they do until their end. */
 static void drain_on(struct supervisor *supervisor)
 {
-	struct process *auth = auth_of(supervisor);
+	struct process *auth = supervisor_auth(supervisor);
 
 	if (!supervisor->processes) {
 		stop(supervisor, EX_OK);
@@ -314,12 +300,6 @@ static void drain_on(struct supervisor *supervisor)
 		channel_free(auth->channel);
 		auth->channel = NULL;
 	}
-}
-
-static void give_up_reload(struct supervisor *supervisor, const char *why)
-{
-	log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", why);
-	end_reload(supervisor, false);
 }
 
 static void start_later(struct supervisor *supervisor, struct process *process)
@@ -356,7 +336,7 @@ static void on_death(struct supervisor *supervisor, struct process *process, int
 		if (supervisor->draining)
 			drain_on(supervisor);
 	} else if (reloads_in_vain(supervisor, process)) {
-		give_up_reload(supervisor, "a new worker ends before it is ready");
+		supervisor_reload_failed(supervisor, "a new worker ends before it is ready");
 	} else {
 		start_later(supervisor, process);
 	}
@@ -384,13 +364,16 @@ static void on_child_signal(void *context)
 
 /* ---- draining ---- */
 
-static void kill_all(void *context)
+void supervisor_kill_all(struct supervisor *supervisor)
 {
-	struct supervisor *supervisor = context;
-
 	for (const struct process *it = supervisor->processes; it; it = it->next)
 		if (it->pid > 0)
 			(void)kill(it->pid, SIGKILL);
+}
+
+static void time_is_over(void *context)
+{
+	supervisor_kill_all(context);
 }
 
 static void drain(void *context)
@@ -401,11 +384,13 @@ static void drain(void *context)
 	if (supervisor->draining) {
 		/* Asked twice means now; but Ctrl-C and a script that passes it on are one wish. */
 		if (clock_monotonic_ms() - supervisor->drain_since_ms > DRAIN_AGAIN_MS)
-			kill_all(supervisor);
+			supervisor_kill_all(supervisor);
 		return;
 	}
 	supervisor->drain_since_ms = clock_monotonic_ms();
 	log_event(LOG_LEVEL_INFO, "drain", "within_ms=%d", DRAIN_MS);
+	notify_send(&supervisor->notify, "STOPPING=1");
+	instance_lock_draining(supervisor->lock);
 	supervisor->draining = true;
 	if (supervisor->reloading)
 		sockets_close(&supervisor->before.sockets, &supervisor->settings.sockets);
@@ -418,167 +403,31 @@ static void drain(void *context)
 		if (it->pid == 0)
 			remove_process(supervisor, it);
 	}
-	if (!loop_timer(supervisor->loop, &supervisor->drain_timer, DRAIN_MS, kill_all, supervisor))
-		kill_all(supervisor);
+	if (!loop_timer(supervisor->loop, &supervisor->drain_timer, DRAIN_MS, time_is_over,
+			supervisor))
+		supervisor_kill_all(supervisor);
 	drain_on(supervisor);
 }
 
-/* ---- reloading ---- */
+/* ---- signals ---- */
 
-static void reload(void *context)
+static void on_hangup(void *context)
 {
-	struct supervisor *supervisor = context;
-	static struct settings loaded;
-	struct error error;
-
-	/* Before `ready`, or amid another: when that is over. */
-	supervisor->reload_again = supervisor->reloading || !supervisor->announced;
-	if (supervisor->draining || supervisor->reload_again)
-		return;
-	if (settings_load(&supervisor->settings, &supervisor->instance, supervisor->host, &loaded,
-			  &error) != ERROR_NONE) {
-		log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", error.text);
-		return;
-	}
-	supervisor->before = supervisor->settings;
-	supervisor->settings = loaded;
-	supervisor->generation++;
-	supervisor->reloading = true;
-	for (uint32_t i = 0; i < loaded.config.workers; i++) {
-		if (!add_process(supervisor, PROCESS_WORKER)) {
-			give_up_reload(supervisor, "too many old workers left");
-			return;
-		}
-	}
+	supervisor_reload(context);
 }
 
-static void new_ticket_keys(void *context)
-{
-	struct supervisor *supervisor = context;
-
-	memcpy(supervisor->tickets[1], supervisor->tickets[0], TLS_TICKET_KEY_OCTETS);
-	random_octets(supervisor->tickets[0], TLS_TICKET_KEY_OCTETS);
-	for (struct process *it = supervisor->processes; it; it = it->next)
-		if (it->role == PROCESS_WORKER && it->channel)
-			process_send_tickets(it, supervisor->tickets[0], supervisor->tickets[1]);
-	(void)loop_timer(supervisor->loop, &supervisor->ticket_timer, TICKET_KEYS_MS,
-			 new_ticket_keys, supervisor);
-}
-
-/* ---- beginning ---- */
-
-static void raise_descriptor_limit(bool as_root)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	if (as_root && limit.rlim_max < DESCRIPTORS_MAX) {
-		struct rlimit more = {DESCRIPTORS_MAX, DESCRIPTORS_MAX};
-
-		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-			return;
-	}
-	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void find_host(char host[DOMAIN_MAX + 1])
-{
-	if (gethostname(host, DOMAIN_MAX) != 0 || host[0] == '\0')
-		(void)bytes_to_string(BYTES("localhost"), host, DOMAIN_MAX + 1);
-	host[DOMAIN_MAX] = '\0';
-}
-
-static enum error_code open_all(struct supervisor *supervisor, struct error *error)
-{
-	static const struct sockets none;
-	struct stat status;
-	enum error_code code =
-		instance_open(supervisor->settings.config.root, &supervisor->instance, error);
-
-	if (code != ERROR_NONE)
-		return code;
-	if (instance_lock(&supervisor->instance, error) < 0)
-		return error->code;
-	code = certificate_load(&supervisor->settings.config, &supervisor->instance,
-				supervisor->host, &supervisor->settings.certificate, error);
-	if (code == ERROR_NONE)
-		code = sockets_open(&supervisor->settings.config, &none,
-				    &supervisor->settings.sockets, error);
-	if (code != ERROR_NONE)
-		return code;
-	supervisor->orders.control = sockets_open_control(supervisor->settings.config.root,
-							  &supervisor->instance, error);
-	if (supervisor->orders.control < 0)
-		return error->code;
-	if (fstat(supervisor->instance.root, &status) != 0)
-		return error_set_errno(error, -errno, "looking at the root");
-	supervisor->orders.owner_uid = status.st_uid;
-	return ERROR_NONE;
-}
-
-static bool listen_to_signals(struct supervisor *supervisor)
+/* They were held back until now: one that came meanwhile is answered now. */
+bool supervisor_listen_to_signals(struct supervisor *supervisor)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t held;
 
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
 	return sigaction(SIGPIPE, &ignore, NULL) == 0 &&
 	       loop_signal(supervisor->loop, SIGTERM, drain, supervisor) &&
 	       loop_signal(supervisor->loop, SIGINT, drain, supervisor) &&
-	       loop_signal(supervisor->loop, SIGHUP, reload, supervisor) &&
-	       loop_signal(supervisor->loop, SIGCHLD, on_child_signal, supervisor);
-}
-
-static bool start_all(struct supervisor *supervisor)
-{
-	supervisor->loop = loop_open(0);
-	if (!supervisor->loop || !listen_to_signals(supervisor))
-		return false;
-	supervisor->orders.instance = &supervisor->instance;
-	supervisor->orders.host = supervisor->host;
-	supervisor->orders.loop = supervisor->loop;
-	supervisor->orders.on_message = on_message;
-	supervisor->orders.on_closed = on_closed;
-	random_octets(supervisor->tickets[0], TLS_TICKET_KEY_OCTETS);
-	new_ticket_keys(supervisor);
-	if (!add_process(supervisor, PROCESS_AUTH))
-		return false;
-	for (uint32_t i = 0; i < supervisor->settings.config.workers; i++)
-		if (!add_process(supervisor, PROCESS_WORKER))
-			return false;
-	return true;
-}
-
-static void finish(struct supervisor *supervisor)
-{
-	kill_all(supervisor);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
-	secret_wipe(supervisor->tickets, sizeof(supervisor->tickets));
-	certificate_free(&supervisor->settings.certificate);
-	if (supervisor->reloading)
-		certificate_free(&supervisor->before.certificate);
-}
-
-int server_run(const struct config *config)
-{
-	static struct supervisor supervisor;
-	struct error error;
-
-	log_open("supervisor", LOG_LEVEL_INFO);
-	supervisor.settings.config = *config;
-	find_host(supervisor.host);
-	raise_descriptor_limit(geteuid() == 0);
-	if (open_all(&supervisor, &error) != ERROR_NONE) {
-		(void)fprintf(stderr, "postern serve: %s\n", error.text);
-		return error_meaning(error.code)->exit_code;
-	}
-	if (start_all(&supervisor))
-		loop_run(supervisor.loop);
-	else
-		supervisor.exit_code = EX_OSERR;
-	finish(&supervisor);
-	if (supervisor.exit_code != EX_OK)
-		(void)fprintf(stderr, "postern serve: could not start, see above\n");
-	return supervisor.exit_code;
+	       loop_signal(supervisor->loop, SIGHUP, on_hangup, supervisor) &&
+	       loop_signal(supervisor->loop, SIGCHLD, on_child_signal, supervisor) &&
+	       sigprocmask(SIG_UNBLOCK, &held, NULL) == 0;
 }

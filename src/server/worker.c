@@ -25,6 +25,7 @@
 #define SLOT_BITS  16
 #define FLUSH_MS   1000
 #define GOING_DOWN "the server is going down, try again soon"
+#define KICKED     "the session was ended by the operator"
 
 /* ---- connections ---- */
 
@@ -121,7 +122,15 @@ static void on_probe(struct worker *worker, const struct message_probe *probe)
 	(void)worker_tell(worker, &probed);
 }
 
-static void on_count(struct worker *worker, uint64_t request)
+static void on_end(struct worker *worker, uint64_t session)
+{
+	struct conn *conn = worker_conn(worker, session);
+
+	if (conn && conn->number == session)
+		conn_end(conn, "kicked", KICKED);
+}
+
+static void tell_counters(struct worker *worker, uint64_t request)
 {
 	struct message_counters message;
 
@@ -149,7 +158,10 @@ static void on_auth(void *context, const union message *message, const int *desc
 		on_probe(worker, &message->probe);
 		break;
 	case MESSAGE_COUNT:
-		on_count(worker, message->header.request);
+		tell_counters(worker, message->header.request);
+		break;
+	case MESSAGE_END:
+		on_end(worker, message->end.session);
 		break;
 	default:
 		log_event(LOG_LEVEL_ERROR, "message", "from=auth type=%u error=\"unexpected\"",
@@ -167,16 +179,25 @@ static void lose_auth(struct worker *worker)
 			conn_answered(worker->conns[i], NULL);
 }
 
+/* Auth has died, and its successor will be introduced; or it lives, and has given up a worker that
+ * did not listen for long. */
 static void on_auth_closed(void *context)
 {
+	struct worker *worker = context;
+	struct message_meet message;
+
 	log_event(LOG_LEVEL_WARNING, "auth-lost", "logins=refused");
-	lose_auth(context);
+	lose_auth(worker);
+	message_init(&message, MESSAGE_MEET, 0);
+	message.pid = worker->auth_pid;
+	channel_send(worker->supervisor, &message, NULL, 0);
 }
 
-static void meet_auth(struct worker *worker, int descriptor)
+static void meet_auth(struct worker *worker, int descriptor, uint32_t pid)
 {
 	if (worker->auth)
 		lose_auth(worker);
+	worker->auth_pid = pid;
 	worker->auth = channel_new(worker->loop, descriptor, on_auth, on_auth_closed, worker);
 	if (!worker->auth) {
 		close(descriptor);
@@ -242,6 +263,14 @@ static void on_listener(struct worker *worker, const struct message_listener *me
 	channel_send(worker->supervisor, &ready, NULL, 0);
 }
 
+static void on_ping(struct worker *worker)
+{
+	struct message_pong pong;
+
+	message_init(&pong, MESSAGE_PONG, 0);
+	channel_send(worker->supervisor, &pong, NULL, 0);
+}
+
 static void on_drain(struct worker *worker, bool at_once)
 {
 	worker->draining = true;
@@ -272,7 +301,10 @@ static void on_supervisor(void *context, const union message *message, const int
 		set_tickets(worker);
 		break;
 	case MESSAGE_PEER:
-		meet_auth(worker, descriptors[0]);
+		meet_auth(worker, descriptors[0], message->peer.pid);
+		break;
+	case MESSAGE_PING:
+		on_ping(worker);
 		break;
 	case MESSAGE_DRAIN:
 		on_drain(worker, message->drain.at_once);
@@ -415,6 +447,7 @@ int worker_run(int descriptor, const struct message_configure *configure, const 
 	if (store_make_reserve(&worker->root, &error) != STORE_OK)
 		log_event(LOG_LEVEL_WARNING, "reserve", "error=\"%s\"", error.text);
 	loop_run(worker->loop);
+	tell_counters(worker, 0); /* the last ones */
 	if (worker->auth)
 		channel_flush(worker->auth, FLUSH_MS);
 	secret_wipe(worker->tickets, sizeof(worker->tickets));

@@ -44,6 +44,7 @@ struct worker {
 	struct jobs *jobs;
 	struct channel *supervisor;
 	struct channel *auth; /* NULL while auth is gone */
+	uint32_t auth_pid;    /* of the last one */
 	struct store_root root;
 	struct tls *tls;
 	struct buffer certificate_pem, key_pem; /* while they arrive */
