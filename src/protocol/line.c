@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define LONG_WORD_OCTETS 5
+#define START_OCTETS     8    /* of "OPTIONS " */
+#define TLS_HANDSHAKE    0x16 /* first octet of a ClientHello's record: RFC 8446 section 5.1 */
 
 void line_reader_init(struct line_reader *reader, size_t max)
 {
@@ -26,20 +28,27 @@ void line_reader_free(struct line_reader *reader)
 	reader->complete = false;
 }
 
-/* The most octets this line may have, judged by its beginning, of which a part is held already. */
+/* The first octets of this line, of which a part may be held already. */
+static struct bytes start_of(const struct line_reader *reader, struct bytes in, char *room,
+			     size_t size)
+{
+	size_t length = 0;
+
+	for (; !reader->complete && length < size && length < reader->held.length; length++)
+		room[length] = reader->held.data[length];
+	for (size_t i = 0; length < size && i < in.length; i++)
+		room[length++] = in.data[i];
+	return (struct bytes){room, length};
+}
+
+/* The most octets this line may have, judged by its beginning. */
 static size_t limit_of(const struct line_reader *reader, struct bytes in, const char *long_word,
 		       size_t long_max)
 {
 	char start[LONG_WORD_OCTETS];
-	size_t length = 0;
 
-	if (long_word == NULL)
-		return reader->max;
-	for (; length < sizeof(start) && length < reader->held.length; length++)
-		start[length] = reader->held.data[length];
-	for (size_t i = 0; length < sizeof(start) && i < in.length; i++)
-		start[length++] = in.data[i];
-	if (bytes_equal_nocase((struct bytes){start, length}, bytes_of(long_word)))
+	if (long_word != NULL &&
+	    bytes_equal_nocase(start_of(reader, in, start, sizeof(start)), bytes_of(long_word)))
 		return long_max;
 	return reader->max;
 }
@@ -133,15 +142,36 @@ enum line_result line_reader_next(struct line_reader *reader, struct bytes *in,
 	return LINE_PARTIAL;
 }
 
-bool line_is_http(struct bytes line)
+static bool starts_as_http(struct bytes line)
 {
-	static const char *const methods[] = {"GET ",   "POST ",    "CONNECT ", "HEAD ",
-					      "PUT ",   "OPTIONS ", "DELETE ",  "PATCH ",
-					      "TRACE ", "PRI * "};
+	static const char *const starts[] = {"GET ",   "POST ",    "CONNECT ", "HEAD ",
+					     "PUT ",   "OPTIONS ", "DELETE ",  "PATCH ",
+					     "TRACE ", "PRI * ",   "HTTP/"};
 
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		if (bytes_start_with(line, bytes_of(methods[i])))
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		if (bytes_start_with(line, bytes_of(starts[i])))
 			return true;
 	}
 	return false;
+}
+
+/* A request may have any method; its first line ends in the version (RFC 9112 section 3). */
+bool line_is_http(struct bytes line)
+{
+	struct bytes version = BYTES(" HTTP/1.");
+	size_t behind = version.length + 1;
+
+	return starts_as_http(line) ||
+	       (line.length >= behind &&
+		bytes_start_with(bytes_skip(line, line.length - behind), version));
+}
+
+bool line_reader_is_foreign(const struct line_reader *reader, struct bytes in)
+{
+	char room[START_OCTETS];
+	struct bytes start = start_of(reader, in, room, sizeof(room));
+
+	if (reader->dropping || start.length == 0)
+		return false;
+	return start.data[0] == TLS_HANDSHAKE || starts_as_http(start);
 }

@@ -48,4 +48,9 @@ enum line_result line_reader_next(struct line_reader *reader, struct bytes *in,
  * engines cut it off before it comes to its body. */
 bool line_is_http(struct bytes line);
 
+/* The same of a line that has only begun, a part of which the reader may hold: asked before the
+ * octets are given to line_reader_next(), so that nobody waits for the end of a line that is none
+ * of ours. Also true of a TLS record where plain text is spoken (a client on the wrong port). */
+bool line_reader_is_foreign(const struct line_reader *reader, struct bytes in);
+
 #endif

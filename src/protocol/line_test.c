@@ -129,12 +129,61 @@ static void test_http(void **state)
 	assert_false(line_is_http(BYTES("GET")));
 	assert_false(line_is_http(BYTES("get /")));
 	assert_false(line_is_http(BYTES("")));
+	assert_true(line_is_http(BYTES("HTTP/1.1 200 OK")));
+	assert_true(line_is_http(BYTES("PROPFIND /x HTTP/1.1")));
+	assert_true(line_is_http(BYTES(" HTTP/1.0")));
+	assert_false(line_is_http(BYTES("USER x HTTP/1.")));
+	assert_false(line_is_http(BYTES("USER x HTTP/1.1 ")));
+}
+
+static const struct {
+	const char *name;
+	struct bytes in;
+	size_t known_at; /* octets of it that are enough; 0: it is a line of ours */
+} beginnings[] = {
+	{"nothing", BYTES(""), 0},
+	{"a command", BYTES("STAT\r\n"), 0},
+	{"a request", BYTES("GET / HT"), 4},
+	{"a form", BYTES("POST /x HTTP/1.1\r\n"), 5},
+	{"the longest", BYTES("OPTIONS * HTTP/1.1\r\n"), 8},
+	{"a reply", BYTES("HTTP/1.1 200 OK"), 5},
+	{"lower case", BYTES("get / HTTP/1.1\r\n"), 0},
+	{"GET alone", BYTES("GET\r\n"), 0},
+	{"TLS", BYTES("\x16\x03\x01\x02"), 1},
+	{"TLS later", BYTES("A\x16\x03\x01"), 0},
+	{"behind a line", BYTES("a\r\nGET "), 7},
+	{"amid what is dropped", BYTES("abcdefghijGET /\n"), 0},
+};
+
+/* Known at the same octet, whether the line comes whole or octet by octet. */
+static void test_foreign(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		struct line_reader reader;
+		size_t known_at = 0;
+		struct bytes line;
+
+		test_row(beginnings[i].name);
+		line_reader_init(&reader, MAX);
+		for (size_t at = 0; at < beginnings[i].in.length && known_at == 0; at++) {
+			struct bytes octet = {beginnings[i].in.data + at, 1};
+
+			if (line_reader_is_foreign(&reader, octet))
+				known_at = at + 1;
+			(void)line_reader_next(&reader, &octet, NULL, 0, &line);
+		}
+		test_check(known_at == beginnings[i].known_at);
+		line_reader_free(&reader);
+		line_reader_init(&reader, MAX);
+		test_check(line_reader_is_foreign(&reader, beginnings[i].in) ==
+			   (known_at > 0 && strncmp(beginnings[i].name, "behind", 6) != 0));
+	}
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_lines),
-	cmocka_unit_test(test_nothing_is_held_behind_a_line),
-	cmocka_unit_test(test_lost_line),
-	cmocka_unit_test(test_http),
+	cmocka_unit_test(test_lines),     cmocka_unit_test(test_nothing_is_held_behind_a_line),
+	cmocka_unit_test(test_lost_line), cmocka_unit_test(test_http),
+	cmocka_unit_test(test_foreign),
 };
 TEST_MAIN(tests)

@@ -18,20 +18,15 @@
 #include "base/number.h"
 #include "protocol/kept.h"
 
-#define ARGUMENTS_MAX 2
-
-struct arguments {
-	struct bytes list[ARGUMENTS_MAX];
-	size_t count;
-	uint32_t number; /* COMMAND_NUMBERED: the message, or 0 without argument */
-};
-
 enum command_flags {
 	COMMAND_REST = 1 << 0, /* one argument, the rest of the line as it is */
 	COMMAND_NUMBERED =
 		1 << 1,         /* the first argument is a message that exists and is not deleted */
 	COMMAND_LOGIN = 1 << 2, /* only where passwords may be sent */
-	COMMAND_TEST = 1 << 3   /* only where the options say so */
+	COMMAND_TEST = 1 << 3,  /* only where the options say so */
+	COMMAND_STLS = 1 << 4,  /* only where TLS can begin */
+	COMMAND_APOP = 1 << 5,  /* only where the greeting had a timestamp */
+	COMMAND_BLANKS = 1 << 6 /* blanks at the end are none of an argument */
 };
 
 struct command {
@@ -40,51 +35,12 @@ struct command {
 	size_t arguments_min, arguments_max;
 	unsigned flags;
 	const char *capability; /* RFC 2449 section 6; NULL: none */
-	void (*handler)(struct pop3_server *server, const struct arguments *arguments);
+	pop3_command_handler *handler;
 };
-
-/* ---- AUTHORIZATION ---- */
-
-static bool is_printable(struct bytes text)
-{
-	for (size_t i = 0; i < text.length; i++) {
-		unsigned char octet = (unsigned char)text.data[i];
-
-		if (octet < ' ' || octet == 0x7F)
-			return false;
-	}
-	return true;
-}
-
-/* Whether there is such a user is not told here but at PASS, for both in the same words. */
-static void run_user(struct pop3_server *server, const struct arguments *arguments)
-{
-	struct bytes name = arguments->list[0];
-
-	kept_drop(&server->user);
-	if (name.length > ACCOUNT_NAME_MAX || !is_printable(name))
-		pop3_reply_bad(server, "not a user name");
-	else if (!kept_set(&server->user, name))
-		pop3_reply_error(server, "[SYS/TEMP]", "out of memory");
-	else
-		pop3_reply_ok(server, "send PASS");
-}
-
-static void run_pass(struct pop3_server *server, const struct arguments *arguments)
-{
-	if (server->user.data == NULL)
-		pop3_reply_error(server, NULL, "send USER first");
-	else if (arguments->list[0].length > PASSWORD_MAX)
-		pop3_reply_bad(server, "password too long");
-	else if (!kept_set(&server->argument, arguments->list[0]))
-		pop3_reply_error(server, "[SYS/TEMP]", "out of memory");
-	else
-		pop3_ask(server, POP3_AUTHENTICATE);
-}
 
 /* ---- TRANSACTION ---- */
 
-static void run_stat(struct pop3_server *server, const struct arguments *arguments)
+static void run_stat(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
 	pop3_emit(server, "+OK %" PRIu32 " %" PRIu64 "\r\n",
@@ -125,7 +81,7 @@ static void list_entry(struct pop3_server *server, uint32_t number, const struct
 	emit_entry(server, number, (struct bytes){first, (size_t)(end - first)});
 }
 
-static void run_list(struct pop3_server *server, const struct arguments *arguments)
+static void run_list(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	if (arguments->count > 0)
 		pop3_ask_entry(server, arguments->number, list_entry);
@@ -138,7 +94,7 @@ static void uidl_entry(struct pop3_server *server, uint32_t number, const struct
 	emit_entry(server, number, entry->uid);
 }
 
-static void run_uidl(struct pop3_server *server, const struct arguments *arguments)
+static void run_uidl(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	if (arguments->count > 0)
 		pop3_ask_entry(server, arguments->number, uidl_entry);
@@ -146,7 +102,7 @@ static void run_uidl(struct pop3_server *server, const struct arguments *argumen
 		pop3_ask_listing(server, uidl_entry);
 }
 
-static void run_retr(struct pop3_server *server, const struct arguments *arguments)
+static void run_retr(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	server->first = arguments->number;
 	server->lines = POP3_ALL_LINES;
@@ -154,7 +110,7 @@ static void run_retr(struct pop3_server *server, const struct arguments *argumen
 	pop3_ask(server, POP3_BODY);
 }
 
-static void run_top(struct pop3_server *server, const struct arguments *arguments)
+static void run_top(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	if (!number_parse(arguments->list[1], POP3_ALL_LINES - 1, &server->lines)) {
 		pop3_reply_bad(server, "not a number of lines");
@@ -176,7 +132,7 @@ static void dele_entry(struct pop3_server *server, uint32_t number, const struct
 }
 
 /* The entry is asked for because STAT must know the octets that are left (RFC 1939 section 5). */
-static void run_dele(struct pop3_server *server, const struct arguments *arguments)
+static void run_dele(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	if (server->deleted == NULL)
 		server->deleted = calloc((server->messages + 7ULL) / 8, 1);
@@ -186,7 +142,7 @@ static void run_dele(struct pop3_server *server, const struct arguments *argumen
 		pop3_ask_entry(server, arguments->number, dele_entry);
 }
 
-static void run_rset(struct pop3_server *server, const struct arguments *arguments)
+static void run_rset(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
 	free(server->deleted);
@@ -198,13 +154,13 @@ static void run_rset(struct pop3_server *server, const struct arguments *argumen
 
 /* ---- any state ---- */
 
-static void run_noop(struct pop3_server *server, const struct arguments *arguments)
+static void run_noop(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
 	pop3_reply_ok(server, NULL);
 }
 
-static void run_quit(struct pop3_server *server, const struct arguments *arguments)
+static void run_quit(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
 	server->quit = true;
@@ -214,10 +170,10 @@ static void run_quit(struct pop3_server *server, const struct arguments *argumen
 		return;
 	}
 	pop3_reply_ok(server, "good-bye");
-	pop3_close(server);
+	pop3_close(server, NULL);
 }
 
-static void run_try(struct pop3_server *server, const struct arguments *arguments)
+static void run_try(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	if (!kept_set(&server->argument, arguments->list[0]))
 		pop3_reply_error(server, "[SYS/TEMP]", "out of memory");
@@ -225,7 +181,7 @@ static void run_try(struct pop3_server *server, const struct arguments *argument
 		pop3_ask(server, POP3_TRY);
 }
 
-static void run_capa(struct pop3_server *server, const struct arguments *arguments);
+static void run_capa(struct pop3_server *server, const struct pop3_arguments *arguments);
 
 /* ---- the table ---- */
 
@@ -234,8 +190,12 @@ static void run_capa(struct pop3_server *server, const struct arguments *argumen
 static const struct command commands[] = {
 	{"TOP", POP3_TRANSACTION, 2, 2, COMMAND_NUMBERED, "TOP", run_top},
 	{"UIDL", POP3_TRANSACTION, 0, 1, COMMAND_NUMBERED, "UIDL", run_uidl},
-	{"USER", POP3_AUTHORIZATION, 1, 1, COMMAND_REST | COMMAND_LOGIN, "USER", run_user},
-	{"PASS", POP3_AUTHORIZATION, 1, 1, COMMAND_REST | COMMAND_LOGIN, NULL, run_pass},
+	{"USER", POP3_AUTHORIZATION, 1, 1, COMMAND_REST | COMMAND_LOGIN, "USER", pop3_run_user},
+	{"PASS", POP3_AUTHORIZATION, 1, 1, COMMAND_REST | COMMAND_LOGIN, NULL, pop3_run_pass},
+	{"APOP", POP3_AUTHORIZATION, 2, 2, COMMAND_APOP, NULL, pop3_run_apop},
+	{"AUTH", POP3_AUTHORIZATION, 0, 2, COMMAND_LOGIN | COMMAND_BLANKS, "SASL PLAIN",
+	 pop3_run_auth},
+	{"STLS", POP3_AUTHORIZATION, 0, 0, COMMAND_STLS, "STLS", pop3_run_stls},
 	{"STAT", POP3_TRANSACTION, 0, 0, 0, NULL, run_stat},
 	{"LIST", POP3_TRANSACTION, 0, 1, COMMAND_NUMBERED, NULL, run_list},
 	{"RETR", POP3_TRANSACTION, 1, 1, COMMAND_NUMBERED, NULL, run_retr},
@@ -254,12 +214,16 @@ static const struct command commands[] = {
 static const char *const other_capabilities[] = {"RESP-CODES", "AUTH-RESP-CODE", "PIPELINING",
 						 "EXPIRE NEVER"};
 
+/* USER and SASL are announced in both states, where logins are allowed on this connection; STLS
+ * before login only (RFC 2449 sections 6.3 and 6.4, RFC 2595 section 4). */
 static bool is_offered(const struct pop3_server *server, const struct command *command)
 {
+	if ((command->flags & COMMAND_STLS) != 0)
+		return server->stls_possible && server->state == POP3_AUTHORIZATION;
 	return (command->flags & COMMAND_LOGIN) == 0 || server->login_allowed;
 }
 
-static void run_capa(struct pop3_server *server, const struct arguments *arguments)
+static void run_capa(struct pop3_server *server, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
 	pop3_reply_ok(server, "capabilities follow");
@@ -291,6 +255,8 @@ static const struct command *find_command(const struct pop3_server *server, stru
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if ((commands[i].flags & COMMAND_TEST) != 0 && !server->options->test_commands)
 			continue;
+		if ((commands[i].flags & COMMAND_APOP) != 0 && server->challenge.data == NULL)
+			continue;
 		if (bytes_equal_nocase(name, bytes_of(commands[i].name)))
 			return &commands[i];
 	}
@@ -299,9 +265,13 @@ static const struct command *find_command(const struct pop3_server *server, stru
 
 /* Splits what follows the name, from its space on. Exactly one space stands before an argument, and
  * none is empty (RFC 1939 section 3). */
-static bool split(const struct command *command, struct bytes rest, struct arguments *arguments_out)
+static bool split(const struct command *command, struct bytes rest,
+		  struct pop3_arguments *arguments_out)
 {
-	*arguments_out = (struct arguments){.count = 0};
+	*arguments_out = (struct pop3_arguments){.count = 0};
+	while ((command->flags & COMMAND_BLANKS) != 0 && rest.length > 0 &&
+	       rest.data[rest.length - 1] == ' ')
+		rest.length--;
 	while (rest.length > 0) {
 		struct bytes argument = bytes_skip(rest, 1);
 
@@ -316,7 +286,7 @@ static bool split(const struct command *command, struct bytes rest, struct argum
 }
 
 /* Checks a message number; replies when it is none. */
-static bool find_message(struct pop3_server *server, struct arguments *arguments)
+static bool find_message(struct pop3_server *server, struct pop3_arguments *arguments)
 {
 	uint64_t number;
 
@@ -336,15 +306,23 @@ static bool find_message(struct pop3_server *server, struct arguments *arguments
 	return true;
 }
 
+static void refuse_unknown(struct pop3_server *server, struct bytes line)
+{
+	if (server->state == POP3_AUTHORIZATION && line_is_http(line))
+		pop3_close(server, "not POP3");
+	else
+		pop3_reply_bad(server, "no such command");
+}
+
 void pop3_command_run(struct pop3_server *server, struct bytes line)
 {
 	struct bytes name = until_space(line);
 	const struct command *command = find_command(server, name);
 	uint8_t bad_before = server->bad_commands;
-	struct arguments arguments;
+	struct pop3_arguments arguments;
 
 	if (command == NULL) {
-		pop3_reply_bad(server, "no such command");
+		refuse_unknown(server, line);
 		return;
 	}
 	if ((command->states & server->state) == 0) {
@@ -353,7 +331,10 @@ void pop3_command_run(struct pop3_server *server, struct bytes line)
 		return;
 	}
 	if (!is_offered(server, command)) {
-		pop3_reply_error(server, NULL, "use TLS: passwords are not taken in the clear");
+		pop3_reply_error(server, NULL,
+				 (command->flags & COMMAND_STLS) != 0
+					 ? "TLS cannot begin here"
+					 : "use TLS: passwords are not taken in the clear");
 		return;
 	}
 	if (!split(command, bytes_skip(line, name.length), &arguments)) {

@@ -22,14 +22,14 @@ static const struct row rows[] = {
 	ROW("lower case and bare LF", "quit\n", BYE, "quit", .messages = 0),
 	ROW("half a command", "QUI", "", "", .messages = 0),
 	ROW("capa", "CAPA\r\n",
-	    "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES ".\r\n", "",
-	    .messages = 0),
+	    "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\nSASL PLAIN\r\n" CAPABILITIES ".\r\n",
+	    "", .messages = 0),
 	ROW("capa, no login", "CAPA\r\n",
 	    "+OK capabilities follow\r\nTOP\r\nUIDL\r\n" CAPABILITIES ".\r\n", "",
 	    .insecure = true),
 	ROW("capa, logged in", LOGIN "CAPA\r\n",
-	    WELCOME(0, 0) "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\n" CAPABILITIES
-			  "IMPLEMENTATION Postern\r\n.\r\n",
+	    WELCOME(0, 0) "+OK capabilities follow\r\nTOP\r\nUIDL\r\nUSER\r\nSASL "
+			  "PLAIN\r\n" CAPABILITIES "IMPLEMENTATION Postern\r\n.\r\n",
 	    "login(alice,secret)", .messages = 0),
 	ROW("login in the clear", "USER alice\r\nPASS secret\r\nPASS x\r\nPASS x\r\nQUIT\r\n",
 	    "-ERR use TLS: passwords are not taken in the clear\r\n"

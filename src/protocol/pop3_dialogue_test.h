@@ -31,7 +31,7 @@ struct row {
 	const char *name;
 	uint32_t messages;
 	enum fault fault;
-	bool insecure, test_commands;
+	bool insecure, test_commands, stls, apop;
 	struct bytes in, out, events;
 };
 
@@ -80,6 +80,21 @@ static void send_all(struct dialogue *dialogue)
 		send_some(dialogue);
 }
 
+static void note_login(struct dialogue *dialogue, const struct pop3_event *event)
+{
+	static const char *const words[] = {
+		[POP3_USER] = "login", [POP3_PLAIN] = "plain", [POP3_APOP] = "apop"};
+
+	note(dialogue, "%s(", words[event->mechanism]);
+	if (event->authorize.length > 0)
+		note(dialogue, "%.*s=", (int)event->authorize.length, event->authorize.data);
+	note(dialogue, "%.*s,%.*s", (int)event->user.length, event->user.data,
+	     (int)event->password.length, event->password.data);
+	if (event->mechanism == POP3_APOP)
+		note(dialogue, ",%.*s", (int)event->challenge.length, event->challenge.data);
+	note(dialogue, ")");
+}
+
 static void answer_login(struct dialogue *dialogue, const struct pop3_event *event)
 {
 	static const struct {
@@ -94,8 +109,7 @@ static void answer_login(struct dialogue *dialogue, const struct pop3_event *eve
 	};
 	uint64_t octets = 0;
 
-	note(dialogue, "login(%.*s,%.*s)", (int)event->user.length, event->user.data,
-	     (int)event->password.length, event->password.data);
+	note_login(dialogue, event);
 	for (uint32_t n = 1; n <= dialogue->row->messages; n++)
 		octets += 100 + n;
 	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++) {
@@ -167,6 +181,11 @@ static void answer(struct dialogue *dialogue, const struct pop3_event *event)
 	case POP3_AUTHENTICATE:
 		answer_login(dialogue, event);
 		break;
+	case POP3_START_TLS:
+		note(dialogue, "tls");
+		send_all(dialogue);
+		pop3_server_secured(dialogue->server, true);
+		break;
 	case POP3_TABLE:
 		answer_table(dialogue, event);
 		break;
@@ -219,6 +238,16 @@ static void say(struct dialogue *dialogue, struct bytes in)
 		assert_int_equal(pop3_server_feed(dialogue->server, BYTES("NOOP\r\n")), 0);
 }
 
+static void prepare(struct pop3_server *server, const struct row *row)
+{
+	pop3_server_set_secure(server, !row->insecure);
+	pop3_server_set_stls(server, row->stls);
+	if (!row->apop)
+		return;
+	pop3_server_greet(server, "host", NULL, "<1.2@host>");
+	pop3_server_sent(server, pop3_server_output(server).length);
+}
+
 static void dialogue_begin(struct dialogue *dialogue, const struct row *row, size_t take)
 {
 	static struct pop3_server_options options = {.implementation = "Postern"};
@@ -229,7 +258,7 @@ static void dialogue_begin(struct dialogue *dialogue, const struct row *row, siz
 	buffer_init(&dialogue->events, 1 << 20);
 	dialogue->server = pop3_server_new(&options);
 	if (dialogue->server != NULL)
-		pop3_server_set_secure(dialogue->server, !row->insecure);
+		prepare(dialogue->server, row);
 }
 
 static void dialogue_end(struct dialogue *dialogue)
@@ -281,6 +310,8 @@ static inline void run_row_in_all_ways(const struct row *row)
 #define BAD                       "-ERR no such command\r\n"
 #define BYE                       "+OK good-bye\r\n"
 #define TOO_MANY                  "-ERR too many bad commands, good-bye\r\n"
+#define DENIED                    "-ERR [AUTH] wrong user or password\r\n"
+#define NO_CLEAR                  "-ERR use TLS: passwords are not taken in the clear\r\n"
 #define CAPABILITIES              "RESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
 
 #endif

@@ -18,6 +18,8 @@
 #include "protocol/kept.h"
 #include "protocol/reply.h"
 
+static const char out_of_memory[] = "out of memory";
+
 /* ---- life ---- */
 
 struct pop3_server *pop3_server_new(const struct pop3_server_options *options)
@@ -39,8 +41,8 @@ void pop3_server_free(struct pop3_server *server)
 		return;
 	line_reader_free(&server->line);
 	buffer_free(&server->output);
-	kept_drop(&server->user);
-	kept_drop(&server->argument);
+	pop3_forget(server);
+	kept_drop(&server->challenge);
 	free(server->deleted);
 	free(server);
 }
@@ -50,10 +52,23 @@ void pop3_server_set_secure(struct pop3_server *server, bool login_allowed)
 	server->login_allowed = login_allowed;
 }
 
+void pop3_server_set_stls(struct pop3_server *server, bool possible)
+{
+	server->stls_possible = possible;
+}
+
+void pop3_forget(struct pop3_server *server)
+{
+	kept_drop(&server->user);
+	kept_drop(&server->argument);
+}
+
 /* ---- output ---- */
 
-void pop3_close(struct pop3_server *server)
+void pop3_close(struct pop3_server *server, const char *reason)
 {
+	if (server->stage != POP3_STAGE_CLOSED)
+		server->reason = reason;
 	server->stage = POP3_STAGE_CLOSED;
 }
 
@@ -68,7 +83,7 @@ void pop3_emit(struct pop3_server *server, const char *format, ...)
 	fits = buffer_vprint(&server->output, format, arguments);
 	va_end(arguments);
 	if (!fits)
-		pop3_close(server);
+		pop3_close(server, out_of_memory);
 }
 
 void pop3_emit_bytes(struct pop3_server *server, struct bytes octets)
@@ -76,7 +91,7 @@ void pop3_emit_bytes(struct pop3_server *server, struct bytes octets)
 	if (server->stage == POP3_STAGE_CLOSED)
 		return;
 	if (!buffer_append(&server->output, octets))
-		pop3_close(server);
+		pop3_close(server, out_of_memory);
 }
 
 static void reply(struct pop3_server *server, const char *status, const char *code,
@@ -85,7 +100,7 @@ static void reply(struct pop3_server *server, const char *status, const char *co
 	if (server->stage == POP3_STAGE_CLOSED)
 		return;
 	if (!reply_append(&server->output, status, code, text, POP3_REPLY_MAX))
-		pop3_close(server);
+		pop3_close(server, out_of_memory);
 }
 
 void pop3_reply_ok(struct pop3_server *server, const char *text)
@@ -108,7 +123,7 @@ void pop3_reply_bad(struct pop3_server *server, const char *text)
 		return;
 	}
 	pop3_reply_error(server, NULL, "too many bad commands, good-bye");
-	pop3_close(server);
+	pop3_close(server, "too many bad commands");
 }
 
 struct bytes pop3_server_output(const struct pop3_server *server)
@@ -126,30 +141,38 @@ void pop3_server_sent(struct pop3_server *server, size_t count)
 
 /* ---- greeting and end ---- */
 
-void pop3_server_greet(struct pop3_server *server, const char *host, const char *session)
+/* "<a@b>" in a greeting offers APOP (RFC 1939 section 7), so nothing else may look like it. */
+void pop3_server_greet(struct pop3_server *server, const char *host, const char *session,
+		       const char *timestamp)
 {
 	char text[POP3_REPLY_MAX];
+	bool apop = timestamp != NULL && kept_set(&server->challenge, bytes_of(timestamp));
 
-	/* No "<a@b>" here: in a greeting it would offer APOP (RFC 1939 section 7). */
-	snprintf(text, sizeof(text), "POP3 server ready%s%s", session != NULL ? ", session " : "",
-		 session != NULL ? session : "");
+	snprintf(text, sizeof(text), "POP3 server ready%s%s%s%s",
+		 session != NULL ? ", session " : "", session != NULL ? session : "",
+		 apop ? " " : "", apop ? timestamp : "");
 	reply(server, "+OK", host, text);
 }
 
 void pop3_server_refuse(struct pop3_server *server, const char *response_code, const char *text)
 {
 	pop3_reply_error(server, response_code, text);
-	pop3_close(server);
+	pop3_close(server, NULL);
+}
+
+static bool amid_answer(const struct pop3_server *server)
+{
+	bool asked = server->stage == POP3_STAGE_READY || server->stage == POP3_STAGE_OPEN;
+
+	return server->stage == POP3_STAGE_BODY || server->begun || server->state == POP3_UPDATE ||
+	       (asked && server->event == POP3_START_TLS);
 }
 
 void pop3_server_end(struct pop3_server *server, const char *response_code, const char *text)
 {
-	bool amid_answer =
-		server->stage == POP3_STAGE_BODY || server->begun || server->state == POP3_UPDATE;
-
-	if (!amid_answer)
+	if (!amid_answer(server))
 		pop3_reply_error(server, response_code, text);
-	pop3_close(server);
+	pop3_close(server, NULL);
 }
 
 enum pop3_state pop3_server_state(const struct pop3_server *server)
@@ -164,26 +187,36 @@ bool pop3_server_busy(const struct pop3_server *server)
 
 /* ---- input ---- */
 
+static void lose_line(struct pop3_server *server, bool too_long)
+{
+	pop3_exchange_end(server);
+	if (too_long)
+		pop3_reply_bad(server, "line too long");
+	else
+		pop3_reply_error(server, "[SYS/TEMP]", out_of_memory);
+}
+
 static void take_line(struct pop3_server *server, struct bytes *in)
 {
+	const char *long_word = server->exchange ? NULL : "PASS ";
 	struct bytes line;
+	enum line_result result;
 
-	switch (line_reader_next(&server->line, in, "PASS ", POP3_PASS_LINE_MAX, &line)) {
-	case LINE_PARTIAL:
+	if (server->state == POP3_AUTHORIZATION && line_reader_is_foreign(&server->line, *in)) {
+		*in = (struct bytes){NULL, 0};
+		line_reader_free(&server->line);
+		pop3_close(server, "not POP3");
 		return;
-	case LINE_COMPLETE:
-		if (server->state == POP3_AUTHORIZATION && line_is_http(line))
-			pop3_close(server);
-		else
-			pop3_command_run(server, line);
-		break;
-	case LINE_TOO_LONG:
-		pop3_reply_bad(server, "line too long");
-		break;
-	case LINE_LOST:
-		pop3_reply_error(server, "[SYS/TEMP]", "out of memory");
-		break;
 	}
+	result = line_reader_next(&server->line, in, long_word, POP3_PASS_LINE_MAX, &line);
+	if (result == LINE_PARTIAL)
+		return;
+	if (result != LINE_COMPLETE)
+		lose_line(server, result == LINE_TOO_LONG);
+	else if (server->exchange)
+		pop3_exchange_line(server, line);
+	else
+		pop3_command_run(server, line);
 	line_reader_free(&server->line);
 }
 
@@ -211,8 +244,7 @@ static void fill_event(const struct pop3_server *server, struct pop3_event *even
 	*event_out = (struct pop3_event){.kind = server->event};
 	switch (server->event) {
 	case POP3_AUTHENTICATE:
-		event_out->user = server->user;
-		event_out->password = server->argument;
+		pop3_fill_login(server, event_out);
 		break;
 	case POP3_TABLE:
 		event_out->first = server->first;
@@ -229,6 +261,7 @@ static void fill_event(const struct pop3_server *server, struct pop3_event *even
 	case POP3_TRY:
 		event_out->argument = server->argument;
 		break;
+	case POP3_START_TLS:
 	case POP3_CLOSE:
 		break;
 	}
@@ -241,7 +274,8 @@ bool pop3_server_next(struct pop3_server *server, struct pop3_event *event_out)
 	if (server->stage == POP3_STAGE_DRAIN && server->output.length < POP3_OUTPUT_DRAINED)
 		ask_block(server);
 	if (server->stage == POP3_STAGE_CLOSED) {
-		*event_out = (struct pop3_event){.kind = POP3_CLOSE, .quit = server->quit};
+		*event_out = (struct pop3_event){
+			.kind = POP3_CLOSE, .quit = server->quit, .reason = server->reason};
 		return true;
 	}
 	if (server->stage != POP3_STAGE_READY)
@@ -266,6 +300,7 @@ static bool take_answer(struct pop3_server *server, enum pop3_event_kind event)
 static void begin_transaction(struct pop3_server *server, uint32_t messages, uint64_t octets,
 			      const char *text)
 {
+	kept_drop(&server->challenge);
 	server->state = POP3_TRANSACTION;
 	server->messages = messages;
 	server->octets = octets;
@@ -291,7 +326,7 @@ static void refuse_login(struct pop3_server *server, enum pop3_login login, cons
 	assert(login > POP3_LOGIN_OK && login <= POP3_LOGIN_PERMANENT);
 	pop3_reply_error(server, refusals[login].code, text != NULL ? text : refusals[login].text);
 	if (++server->login_tries >= POP3_LOGIN_TRIES_MAX)
-		pop3_close(server);
+		pop3_close(server, "too many failed logins");
 }
 
 void pop3_server_authenticated(struct pop3_server *server, enum pop3_login login, uint32_t messages,
@@ -299,14 +334,24 @@ void pop3_server_authenticated(struct pop3_server *server, enum pop3_login login
 {
 	bool open = take_answer(server, POP3_AUTHENTICATE);
 
-	kept_drop(&server->user);
-	kept_drop(&server->argument);
+	pop3_forget(server);
 	if (!open)
 		return;
 	if (login == POP3_LOGIN_OK)
 		begin_transaction(server, messages, octets, text);
 	else
 		refuse_login(server, login, text);
+}
+
+/* How often a login was tried is all that is kept: a guesser must not get more tries by it. */
+void pop3_server_secured(struct pop3_server *server, bool login_allowed)
+{
+	if (!take_answer(server, POP3_START_TLS))
+		return;
+	pop3_forget(server);
+	server->bad_commands = 0;
+	server->stls_possible = false;
+	server->login_allowed = login_allowed;
 }
 
 /* ---- answers: entries ---- */
@@ -390,7 +435,7 @@ static void fail_table(struct pop3_server *server)
 
 	server->listing = false;
 	if (begun)
-		pop3_close(server);
+		pop3_close(server, "maildrop cannot be read");
 	else
 		pop3_reply_error(server, "[SYS/TEMP]", "the maildrop cannot be read");
 }
@@ -436,7 +481,7 @@ void pop3_server_body_done(struct pop3_server *server, bool complete)
 		return;
 	assert(server->stage == POP3_STAGE_BODY);
 	if (!complete) {
-		pop3_close(server);
+		pop3_close(server, "message broken off");
 		return;
 	}
 	server->stage = POP3_STAGE_COMMAND;
@@ -455,7 +500,7 @@ void pop3_server_updated(struct pop3_server *server, bool stable)
 	else
 		pop3_reply_error(server, "[SYS/TEMP]",
 				 "the maildrop was not closed as it should be");
-	pop3_close(server);
+	pop3_close(server, "maildrop not updated");
 }
 
 void pop3_server_tried(struct pop3_server *server, const char *outcome)

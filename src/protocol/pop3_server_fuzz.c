@@ -18,6 +18,7 @@ struct owner {
 	const uint8_t *choices;
 	size_t next_choice;
 	uint32_t messages;
+	unsigned handshakes;
 	bool body_open, closed;
 };
 
@@ -53,7 +54,9 @@ static void send_some(struct owner *owner)
 static void answer_login(struct owner *owner, const struct pop3_event *event)
 {
 	assert(event->user.length >= 1 && event->user.length <= ACCOUNT_NAME_MAX);
+	assert(event->authorize.length <= ACCOUNT_NAME_MAX);
 	assert(event->password.length >= 1 && event->password.length <= PASSWORD_MAX);
+	assert((event->mechanism == POP3_APOP) == (event->challenge.length > 0));
 	if (choose(owner, 4) != 0)
 		pop3_server_authenticated(owner->server, POP3_LOGIN_OK, owner->messages, 1000,
 					  NULL);
@@ -135,6 +138,12 @@ static void answer(struct owner *owner, const struct pop3_event *event)
 	case POP3_AUTHENTICATE:
 		answer_login(owner, event);
 		break;
+	case POP3_START_TLS:
+		assert(pop3_server_state(owner->server) == POP3_AUTHORIZATION);
+		assert(++owner->handshakes == 1);
+		pop3_server_sent(owner->server, output_length(owner));
+		pop3_server_secured(owner->server, true);
+		break;
 	case POP3_TABLE:
 		answer_table(owner, event);
 		break;
@@ -191,7 +200,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	owner.messages = choose(&owner, MESSAGES_MAX_HERE);
 	owner.server = pop3_server_new(&options);
 	pop3_server_set_secure(owner.server, choose(&owner, 8) != 0);
-	pop3_server_greet(owner.server, "host", NULL);
+	pop3_server_set_stls(owner.server, choose(&owner, 2) == 0);
+	pop3_server_greet(owner.server, "host", NULL, choose(&owner, 2) == 0 ? "<1.2@host>" : NULL);
 	while (in.length > 0 && !owner.closed) {
 		struct bytes piece = bytes_first(in, 1 + choose(&owner, 255));
 		size_t taken = pop3_server_feed(owner.server, piece);

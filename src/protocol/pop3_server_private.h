@@ -29,8 +29,12 @@ struct pop3_server {
 	struct line_reader line;
 	struct buffer output;
 	struct bytes user;     /* kept.h: given by USER, until a login was tried */
-	struct bytes argument; /* kept.h: of the open event: the password, or the word of XTRY */
-	uint8_t *deleted;      /* a bit a message; NULL while none was ever marked */
+	struct bytes argument; /* kept.h: of the open event: the password, PLAIN's message, APOP's
+				  digest, or the word of XTRY */
+	struct bytes
+		challenge;  /* kept.h: the timestamp of the greeting until login; empty: no APOP */
+	const char *reason; /* why it was closed */
+	uint8_t *deleted;   /* a bit a message; NULL while none was ever marked */
 	pop3_entry_handler *on_entry; /* of the open TABLE event */
 	uint64_t octets;              /* of the messages not marked as deleted */
 	uint64_t octets_at_login;
@@ -44,10 +48,13 @@ struct pop3_server {
 	uint8_t state;              /* enum pop3_state */
 	uint8_t login_tries;
 	uint8_t bad_commands; /* one behind the other */
+	uint8_t mechanism;    /* enum pop3_mechanism of the open event */
 	bool login_allowed;
-	bool listing; /* a multi-line answer made of TABLE events is under way */
-	bool begun;   /* its first line was emitted */
-	bool top;     /* the open BODY event is that of TOP */
+	bool stls_possible;
+	bool exchange; /* AUTH waits for the next line */
+	bool listing;  /* a multi-line answer made of TABLE events is under way */
+	bool begun;    /* its first line was emitted */
+	bool top;      /* the open BODY event is that of TOP */
 	bool quit;
 };
 
@@ -65,7 +72,10 @@ void pop3_emit_bytes(struct pop3_server *server, struct bytes octets);
 void pop3_reply_bad(struct pop3_server *server, const char *text);
 
 /* Nothing more is emitted or taken; the next event is CLOSE. */
-void pop3_close(struct pop3_server *server);
+void pop3_close(struct pop3_server *server, const char *reason);
+
+/* What the peer said before it logged in or began TLS is wiped. */
+void pop3_forget(struct pop3_server *server);
 
 /* Has next() hand out an event. */
 void pop3_ask(struct pop3_server *server, enum pop3_event_kind event);
@@ -79,7 +89,33 @@ void pop3_ask_listing(struct pop3_server *server, pop3_entry_handler *on_entry);
 
 bool pop3_is_deleted(const struct pop3_server *server, uint32_t number);
 
-/* In pop3_commands.c: does what a complete line says. */
+#define POP3_ARGUMENTS_MAX 2
+
+struct pop3_arguments {
+	struct bytes list[POP3_ARGUMENTS_MAX];
+	size_t count;
+	uint32_t number; /* of the message, where the row asks for one; 0 without argument */
+};
+
+typedef void pop3_command_handler(struct pop3_server *server,
+				  const struct pop3_arguments *arguments);
+
+/* ---- pop3_commands.c ---- */
+
+/* Does what a complete line says. */
 void pop3_command_run(struct pop3_server *server, struct bytes line);
+
+/* ---- pop3_auth.c: the commands of the AUTHORIZATION state ---- */
+
+pop3_command_handler pop3_run_user, pop3_run_pass, pop3_run_apop, pop3_run_auth, pop3_run_stls;
+
+/* A line of the exchange that AUTH has begun. */
+void pop3_exchange_line(struct pop3_server *server, struct bytes line);
+
+/* The exchange is over, whatever came of it. */
+void pop3_exchange_end(struct pop3_server *server);
+
+/* What the open AUTHENTICATE event asks. */
+void pop3_fill_login(const struct pop3_server *server, struct pop3_event *event_out);
 
 #endif

@@ -161,7 +161,7 @@ static void test_greeting_and_refusal(void **state)
 
 	(void)state;
 	dialogue_begin(&dialogue, &plain, SIZE_MAX);
-	pop3_server_greet(dialogue.server, "mail.example.org", "7f3a");
+	pop3_server_greet(dialogue.server, "mail.example.org", "7f3a", NULL);
 	test_equal_bytes(pop3_server_output(dialogue.server),
 			 BYTES("+OK mail.example.org POP3 server ready, session 7f3a\r\n"));
 	dialogue_end(&dialogue);
@@ -271,9 +271,15 @@ static void check_well_formed(struct bytes out)
 /* The n-th allocation fails, for every n of a whole session. */
 static void run_out_of_memory(bool stays_out)
 {
-	static const struct row row = {
-		.name = "out of memory", .messages = 100, .test_commands = true};
-	static const struct bytes pieces[] = {BYTES("US"),
+	static const struct row row = {.name = "out of memory",
+				       .messages = 100,
+				       .test_commands = true,
+				       .stls = true,
+				       .apop = true};
+	static const struct bytes pieces[] = {BYTES("ST"),
+					      BYTES("LS\r\nAUTH PLAIN\r\nAG1hb"),
+					      BYTES("GxvcnkAYQ==\r\nAPOP a "
+						    "c4c9334bac560ecc979e58001b3e22fb\r\nUS"),
 					      BYTES("ER alice\r\nPA"),
 					      BYTES("SS secret\r\nLI"),
 					      BYTES("ST\r\nUIDL 1\r\nRETR 1\r\nTOP 1 1\r\nDELE "

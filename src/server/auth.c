@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/apop.h"
 #include "server/child.h"
 #include "server/sandbox.h"
 
@@ -511,9 +512,11 @@ int auth_run(int descriptor, const struct message_configure *configure, const in
 	if (!auth)
 		return fail(&error);
 	secret_init();
+	apop_init();
 	if (enter_sandbox(descriptor, configure, descriptors[0], &error) != ERROR_NONE ||
 	    directory_open("accounts.db", true, &auth->directory, &error) != ERROR_NONE)
 		return fail(&error);
+	auth->apop = configure->apop;
 	if (!prepare(auth, descriptor, descriptors[1], configure->owner_uid)) {
 		error_set(&error, ERROR_TEMPORARY, "out of memory");
 		return fail(&error);

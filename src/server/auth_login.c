@@ -3,7 +3,8 @@
  *
  * The row of the account is read at every login; only the hash is spared where the same password
  * was right for the same verifier before. A hash runs as a job; a login that cannot succeed costs
- * the same hash, so that the clock does not tell which accounts there are.
+ * the same hash, so that the clock does not tell which accounts there are. APOP costs no hash,
+ * because its secret is kept as it is (apart, and only with the account's consent).
  *
  * Guarantees: each question is answered once; a password is wiped when it was looked at; a failed
  * login is logged at once, with its reason, which the peer is not told.
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/apop.h"
 #include "server/auth_private.h"
 #include "server/place.h"
 
@@ -23,6 +25,7 @@ struct login {
 	struct message_login asked;
 	struct account account;
 	bool found, has_verifier;
+	bool foreign;             /* it asks for the maildrop of another account */
 	enum error_code verified; /* what secret_verify() said */
 	char verifier[VERIFIER_MAX + 1];
 };
@@ -64,9 +67,9 @@ static void log_failed(const struct auth_peer *peer, const struct message_login 
 	char user[LOG_FIELD_OCTETS];
 
 	log_event(LOG_LEVEL_WARNING, "login-failed",
-		  "session=%x.%llx user=%s peer=%s reason=\"%s\"", peer->worker,
+		  "session=%x.%llx user=%s peer=%s mechanism=%s tls=%s reason=\"%s\"", peer->worker,
 		  (unsigned long long)asked->session, log_field(asked_name(asked), user),
-		  asked->peer, reason);
+		  asked->peer, mechanism_name(asked->mechanism), asked->tls ? "yes" : "no", reason);
 }
 
 static void free_login(struct login *login)
@@ -75,7 +78,35 @@ static void free_login(struct login *login)
 	free(login);
 }
 
-/* ---- the hash ---- */
+/* The end of every login; `reason` counts when it failed. */
+static void conclude(struct login *login, enum error_code outcome, const char *reason)
+{
+	struct auth_peer *peer = auth_peer(login->auth, login->peer);
+
+	if (peer && outcome != ERROR_NONE)
+		log_failed(peer, &login->asked, reason);
+	if (peer)
+		answer(peer, &login->asked, outcome, &login->account);
+	free_login(login);
+}
+
+static void conclude_unknown(struct login *login, const struct error *error)
+{
+	log_event(LOG_LEVEL_ERROR, "directory", "error=\"%s\"", error->text);
+	conclude(login, ERROR_TEMPORARY, "the account database does not answer");
+}
+
+/* Why there is nothing to compare with; NULL: there may be. */
+static const char *why_refused(const struct login *login)
+{
+	if (!login->found)
+		return "no such account";
+	if (login->account.disabled)
+		return "disabled";
+	return login->foreign ? "asks for another account" : NULL;
+}
+
+/* ---- passwords ---- */
 
 static void hash_work(void *context)
 {
@@ -87,49 +118,95 @@ static void hash_work(void *context)
 
 static const char *why_denied(const struct login *login)
 {
-	if (!login->found)
-		return "no such account";
-	if (login->account.disabled)
-		return "disabled";
+	const char *reason = why_refused(login);
+
+	if (login->verified != ERROR_DENIED)
+		return "no memory to hash";
+	if (reason)
+		return reason;
 	return login->has_verifier ? "wrong password" : "no password set";
 }
 
 static void hash_done(void *context)
 {
 	struct login *login = context;
-	struct auth_peer *peer = auth_peer(login->auth, login->peer);
-	enum error_code outcome = login->verified;
 
-	if (outcome == ERROR_NONE)
+	if (login->verified == ERROR_NONE)
 		secret_cache_add(login->auth->cache, login->account.id, login->verifier,
 				 asked_password(&login->asked));
-	if (peer && outcome != ERROR_NONE)
-		log_failed(peer, &login->asked,
-			   outcome == ERROR_DENIED ? why_denied(login) : "no memory to hash");
-	if (peer)
-		answer(peer, &login->asked, outcome, &login->account);
-	free_login(login);
+	conclude(login, login->verified, why_denied(login));
+}
+
+/* An account that is refused anyway is left without a verifier: no password is right then. */
+static void check_password(struct login *login)
+{
+	struct auth *auth = login->auth;
+	enum error_code code = ERROR_NO_USER;
+	struct error error;
+
+	if (!why_refused(login))
+		code = directory_verifier(auth->directory, login->account.id, login->verifier,
+					  &error);
+	login->has_verifier = code == ERROR_NONE;
+	if (code != ERROR_NONE && code != ERROR_NO_USER)
+		conclude_unknown(login, &error);
+	else if (login->has_verifier &&
+		 secret_cache_has(auth->cache, login->account.id, login->verifier,
+				  asked_password(&login->asked)))
+		conclude(login, ERROR_NONE, NULL);
+	else if (!jobs_submit(auth->jobs, &login->job, JOB_HASH, hash_work, hash_done, login))
+		conclude(login, ERROR_TEMPORARY, "too many logins wait");
+}
+
+/* ---- APOP ---- */
+
+/* The secret of an account that is refused anyway is looked for as well, and a digest made over
+ * nothing: what can be measured is the same. */
+static void check_apop(struct login *login)
+{
+	struct auth *auth = login->auth;
+	const struct message_login *asked = &login->asked;
+	struct bytes challenge = {asked->challenge.octets, asked->challenge.length};
+	const char *reason = auth->apop ? why_refused(login) : "APOP is switched off";
+	char secret[PASSWORD_MAX + 1] = "";
+	struct error error;
+	enum error_code code =
+		directory_apop_secret(auth->directory, login->account.id, secret, &error);
+	bool right = apop_verify(challenge, bytes_of(secret), asked_password(asked));
+
+	secret_wipe(secret, sizeof(secret));
+	if (!reason && code == ERROR_NO_USER)
+		reason = "no consent to APOP";
+	if (!reason && !right)
+		reason = "wrong digest";
+	if (code != ERROR_NONE && code != ERROR_NO_USER)
+		conclude_unknown(login, &error);
+	else
+		conclude(login, reason ? ERROR_DENIED : ERROR_NONE, reason);
 }
 
 /* ---- questions ---- */
 
-/* Fills in account and verifier as far as there are any; false when the database does not say. A
- * disabled account is left without a verifier: no password is right then. */
+/* Fills in the account as far as there is one; false when the database does not say. RFC 4616 lets
+ * one user ask for the maildrop of another: nobody may, but both names may mean the same account.
+ */
 static bool look_up(struct login *login, struct error *error)
 {
 	struct directory *directory = login->auth->directory;
+	struct bytes authorize = {login->asked.authorize.octets, login->asked.authorize.length};
+	struct account other = {.id = 0};
 	enum error_code code =
 		directory_find(directory, asked_name(&login->asked), &login->account, error);
 
-	if (code == ERROR_NO_USER)
-		return true;
-	if (code != ERROR_NONE)
+	login->found = code == ERROR_NONE;
+	if (!login->found)
+		login->account.id = 0;
+	if (code != ERROR_NONE && code != ERROR_NO_USER)
 		return false;
-	login->found = true;
-	if (login->account.disabled)
+	if (authorize.length == 0)
 		return true;
-	code = directory_verifier(directory, login->account.id, login->verifier, error);
-	login->has_verifier = code == ERROR_NONE;
+	code = directory_find(directory, authorize, &other, error);
+	login->foreign = code != ERROR_NONE || other.id != login->account.id;
 	return code == ERROR_NONE || code == ERROR_NO_USER;
 }
 
@@ -147,25 +224,19 @@ static struct login *new_login(struct auth_peer *peer, const struct message_logi
 
 void auth_login(struct auth_peer *peer, const struct message_login *message)
 {
-	struct auth *auth = peer->auth;
 	struct login *login = new_login(peer, message);
-	struct error error = {.code = ERROR_TEMPORARY, .text = "out of memory"};
+	struct error error;
 
-	if (!login || !look_up(login, &error)) {
-		log_event(LOG_LEVEL_ERROR, "directory", "error=\"%s\"", error.text);
+	if (!login) {
+		log_failed(peer, message, "out of memory");
 		answer(peer, message, ERROR_TEMPORARY, NULL);
-	} else if (login->has_verifier &&
-		   secret_cache_has(auth->cache, login->account.id, login->verifier,
-				    asked_password(&login->asked))) {
-		answer(peer, message, ERROR_NONE, &login->account);
-	} else if (jobs_submit(auth->jobs, &login->job, JOB_HASH, hash_work, hash_done, login)) {
-		return; /* hash_done() frees it */
+	} else if (!look_up(login, &error)) {
+		conclude_unknown(login, &error);
+	} else if (message->mechanism == MECHANISM_APOP) {
+		check_apop(login);
 	} else {
-		log_failed(peer, message, "too many logins wait");
-		answer(peer, message, ERROR_TEMPORARY, NULL);
+		check_password(login);
 	}
-	if (login)
-		free_login(login);
 }
 
 /* ---- recipients ---- */

@@ -41,11 +41,13 @@ struct auth {
 	uint64_t peer_ids, count_round;
 	struct loop_timer *count_timer, *contest_timer;
 	bool counting;
+	bool apop; /* is offered */
 };
 
 /* NULL when that worker's channel has closed. */
 struct auth_peer *auth_peer(struct auth *auth, uint64_t id);
 
+/* Answered now or when a hash is done. */
 void auth_login(struct auth_peer *peer, const struct message_login *message);
 void auth_resolve(struct auth_peer *peer, const struct message_resolve *message);
 

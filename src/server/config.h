@@ -38,6 +38,7 @@ struct config {
 	bool default_listeners;  /* no address of POP3 was named */
 	uint32_t workers;
 	bool allow_plaintext;
+	bool apop;
 	uint32_t connections_per_address; /* of one worker; 0: any number */
 	uint32_t message_octets_max;
 	struct network trusted[TRUSTED_NETWORKS_MAX]; /* loopback, unless others are named */

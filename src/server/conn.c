@@ -201,6 +201,7 @@ static bool receive(struct conn *conn, struct bytes *in_out)
 	switch (result) {
 	case LINK_OK:
 		*in_out = (struct bytes){conn->worker->input, length};
+		conn->octets_received += length;
 		touch(conn);
 		return true;
 	case LINK_END:

@@ -69,7 +69,7 @@ struct conn {
 	uint64_t number;   /* of the session, see worker_number() */
 	uint64_t question; /* asked of auth and not answered; 0: none */
 	uint64_t deadline_ms;
-	uint64_t octets_sent;
+	uint64_t octets_sent, octets_received;
 	const char *reason;   /* why it ended, for the log */
 	struct buffer held;   /* input the engine has not taken yet */
 	struct buffer unsent; /* output the link has not taken yet */

@@ -53,10 +53,10 @@ static bool trust_is_sound(const struct message_configure *it)
 static bool check_configure(const union message *message)
 {
 	const struct message_configure *it = &message->configure;
-	return is_role(it->role) && it->mail_roots <= MAIL_ROOTS_MAX && is_flag(it->drop_user) &&
-	       is_flag(it->allow_plaintext) && it->log_level <= LOG_LEVEL_DEBUG &&
-	       it->message_octets_max <= MESSAGE_OCTETS_MAX && trust_is_sound(it) &&
-	       it->log_target <= LOG_TO_JOURNAL && it->log_format <= LOG_AS_JSON && ENDED(it->host);
+	return is_role(it->role) && is_flag(it->apop) && it->mail_roots <= MAIL_ROOTS_MAX &&
+	       is_flag(it->drop_user) && is_flag(it->allow_plaintext) &&
+	       it->log_level <= LOG_LEVEL_DEBUG && it->message_octets_max <= MESSAGE_OCTETS_MAX &&
+	       trust_is_sound(it) && ENDED(it->host);
 }
 
 static bool check_listener(const union message *message)
@@ -120,7 +120,8 @@ static bool check_kicked(const union message *message)
 static bool check_login(const union message *message)
 {
 	const struct message_login *it = &message->login;
-	return ENDED(it->peer) && text_fits(&it->name) &&
+	return it->mechanism < MECHANISMS && is_flag(it->tls) && ENDED(it->peer) &&
+	       text_fits(&it->name) && text_fits(&it->authorize) && text_fits(&it->challenge) &&
 	       it->password_length <= sizeof(it->password);
 }
 
@@ -220,6 +221,13 @@ static const struct message_row {
 size_t message_size(enum message_type type)
 {
 	return (unsigned)type < MESSAGE_TYPES ? rows[type].size : 0;
+}
+
+const char *mechanism_name(uint32_t mechanism)
+{
+	static const char *const names[MECHANISMS] = {"USER", "PLAIN", "APOP"};
+	assert(mechanism < MECHANISMS);
+	return names[mechanism];
 }
 
 void message_init(void *message, enum message_type type, uint64_t request)

@@ -105,6 +105,7 @@ struct message_configure {
 	uint32_t mail_roots;
 	uint32_t drop_user; /* 1: become uid/gid below, and for auth chroot to accounts/ */
 	uint32_t uid, gid;
+	uint32_t apop; /* 1: offered, to accounts that consent */
 	uint32_t owner_uid; /* whose instance it is: may use the control socket */
 	uint32_t allow_plaintext;
 	uint32_t log_level;
@@ -185,6 +186,13 @@ struct message_ready {
 	struct message_header header;
 };
 
+enum mechanism {
+	MECHANISM_USER,	 /* USER and PASS */
+	MECHANISM_PLAIN, /* AUTH PLAIN */
+	MECHANISM_APOP,	 /* `password` is the digest, in hexadecimal digits */
+	MECHANISMS
+};
+
 struct message_ping {
 	struct message_header header;
 };
@@ -215,8 +223,12 @@ struct message_about {
 struct message_login {
 	struct message_header header;
 	uint64_t session;
+	uint32_t mechanism;
+	uint32_t tls; /* 1: it came inside TLS */
 	char peer[64];
 	struct message_text name;
+	struct message_text authorize; /* PLAIN: whose maildrop; empty: that of the name */
+	struct message_text challenge; /* APOP: what the digest was made over */
 	uint32_t password_length;
 	char password[PASSWORD_MAX];
 };
@@ -376,6 +388,9 @@ union message {
 };
 
 #define MESSAGE_DESCRIPTORS_MAX (5 + MAIL_ROOTS_MAX)
+
+/* As the log has it: "USER", "PLAIN", "APOP". */
+const char *mechanism_name(uint32_t mechanism);
 
 /* Fills in type and size; the caller sets the rest. Zeroes everything else. */
 void message_init(void *message, enum message_type type, uint64_t request);

@@ -43,7 +43,10 @@ static void read_configure(const struct message_configure *it)
 static void read_login(const struct message_login *it)
 {
 	read_string(it->peer);
+	read_string(mechanism_name(it->mechanism));
 	read_octets(it->name.octets, it->name.length);
+	read_octets(it->authorize.octets, it->authorize.length);
+	read_octets(it->challenge.octets, it->challenge.length);
 	read_octets(it->password, it->password_length);
 }
 

@@ -24,6 +24,20 @@ void pop3_login_free(struct pop3_session *session)
 	session->login = NULL;
 }
 
+/* Auth logs what it denied; what failed for another reason is logged here, so that no refusal goes
+ * without a line. */
+static void log_refused(const struct pop3_session *session, const char *reason)
+{
+	const struct pop3_login_state *login = session->login;
+	char word[CONN_WORD_OCTETS], peer[LINK_PEER_OCTETS], user[LOG_FIELD_OCTETS];
+
+	log_event(LOG_LEVEL_WARNING, "login-refused",
+		  "session=%s user=%s peer=%s mechanism=%s reason=\"%s\"",
+		  conn_word(&session->conn, word), login ? log_field(login->user, user) : "-",
+		  link_peer(session->conn.link, peer),
+		  login ? mechanism_name(login->mechanism) : "-", reason);
+}
+
 static enum conn_step refuse(struct pop3_session *session, enum pop3_login login)
 {
 	struct counters *counters = &session->conn.worker->counters;
@@ -38,7 +52,23 @@ static enum conn_step refuse(struct pop3_session *session, enum pop3_login login
 	return STEP_MORE;
 }
 
+static enum conn_step refuse_for_now(struct pop3_session *session, const char *reason)
+{
+	log_refused(session, reason);
+	return refuse(session, POP3_LOGIN_TEMPORARY);
+}
+
 /* ---- credentials ---- */
+
+static bool set_text(struct message_text *text, struct bytes octets)
+{
+	if (octets.length > sizeof(text->octets))
+		return false;
+	text->length = (uint32_t)octets.length;
+	if (octets.length > 0)
+		memcpy(text->octets, octets.data, octets.length);
+	return true;
+}
 
 static bool ask_credentials(struct pop3_session *session)
 {
@@ -48,12 +78,14 @@ static bool ask_credentials(struct pop3_session *session)
 
 	message_init(&message, MESSAGE_LOGIN, 0);
 	message.session = session->conn.number;
+	message.mechanism = login->mechanism;
+	message.tls = link_is_tls(session->conn.link);
 	(void)link_peer(session->conn.link, message.peer);
-	if (login->user.length > sizeof(message.name.octets) ||
+	if (!set_text(&message.name, login->user) ||
+	    !set_text(&message.authorize, login->authorize) ||
+	    !set_text(&message.challenge, login->challenge) ||
 	    login->password.length > sizeof(message.password))
 		return false;
-	message.name.length = (uint32_t)login->user.length;
-	memcpy(message.name.octets, login->user.data, login->user.length);
 	message.password_length = (uint32_t)login->password.length;
 	memcpy(message.password, login->password.data, login->password.length);
 	asked = conn_ask(&session->conn, &message);
@@ -62,15 +94,21 @@ static bool ask_credentials(struct pop3_session *session)
 	return asked;
 }
 
+static const enum mechanism mechanisms[] = {
+	[POP3_USER] = MECHANISM_USER, [POP3_PLAIN] = MECHANISM_PLAIN, [POP3_APOP] = MECHANISM_APOP};
+
 enum conn_step pop3_login_begin(struct pop3_session *session, const struct pop3_event *event)
 {
 	session->login = calloc(1, sizeof(*session->login));
 	if (!session->login)
-		return refuse(session, POP3_LOGIN_TEMPORARY);
+		return refuse_for_now(session, "out of memory");
+	session->login->mechanism = mechanisms[event->mechanism];
 	session->login->user = event->user;
 	session->login->password = event->password;
+	session->login->authorize = event->authorize;
+	session->login->challenge = event->challenge;
 	session->doing = DOING_LOGIN;
-	return ask_credentials(session) ? STEP_WAIT : refuse(session, POP3_LOGIN_TEMPORARY);
+	return ask_credentials(session) ? STEP_WAIT : refuse_for_now(session, "auth is gone");
 }
 
 void pop3_login_answered(struct pop3_session *session, const union message *answer)
@@ -86,6 +124,7 @@ void pop3_login_answered(struct pop3_session *session, const union message *answ
 		login->outcome = answer->contested.outcome;
 	if (contesting || answer->header.type != MESSAGE_LOGGED_IN)
 		return;
+	login->answered = true;
 	login->outcome = answer->logged_in.outcome;
 	login->place = answer->logged_in.place;
 	memcpy(login->account, answer->logged_in.account, sizeof(login->account));
@@ -106,7 +145,7 @@ static enum conn_step open_maildrop(struct pop3_session *session)
 {
 	session->login->stage = LOGIN_OPENING;
 	if (!pop3_task_begin(session, JOB_OPEN, open_work, 0))
-		return refuse(session, POP3_LOGIN_TEMPORARY);
+		return refuse_for_now(session, "too many jobs");
 	return STEP_WAIT;
 }
 
@@ -116,10 +155,10 @@ static void log_login(const struct pop3_session *session, struct maildrop_summar
 	char word[CONN_WORD_OCTETS], peer[LINK_PEER_OCTETS], tls[LINK_PEER_OCTETS];
 
 	log_event(LOG_LEVEL_INFO, "login",
-		  "session=%s user=%s peer=%s tls=\"%s\" messages=%u octets=%llu",
+		  "session=%s user=%s peer=%s mechanism=%s tls=\"%s\" messages=%u octets=%llu",
 		  conn_word(conn, word), session->name, link_peer(conn->link, peer),
-		  link_tls_words(conn->link, tls), summary.messages,
-		  (unsigned long long)summary.octets);
+		  mechanism_name(session->login->mechanism), link_tls_words(conn->link, tls),
+		  summary.messages, (unsigned long long)summary.octets);
 }
 
 static enum conn_step accept_login(struct pop3_session *session, struct maildrop *maildrop)
@@ -129,7 +168,7 @@ static enum conn_step accept_login(struct pop3_session *session, struct maildrop
 	session->name = strdup(session->login->account);
 	if (!session->name) {
 		maildrop_close(maildrop);
-		return refuse(session, POP3_LOGIN_TEMPORARY);
+		return refuse_for_now(session, "out of memory");
 	}
 	session->maildrop = maildrop;
 	session->account = session->login->place.account;
@@ -232,7 +271,8 @@ static enum conn_step credentials_checked(struct pop3_session *session)
 	case ERROR_DENIED:
 		return refuse(session, POP3_LOGIN_DENIED);
 	default:
-		return refuse(session, POP3_LOGIN_TEMPORARY);
+		return refuse_for_now(session, session->login->answered ? "auth cannot tell now"
+									: "no answer from auth");
 	}
 }
 

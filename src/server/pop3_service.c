@@ -8,11 +8,13 @@
  */
 #include "server/pop3_service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "server/pop3_session.h"
 #ifdef POSTERN_TEST_COMMANDS
 #include "server/trial.h"
@@ -216,12 +218,12 @@ static enum conn_step try_out(struct pop3_session *session, struct bytes argumen
 	return STEP_MORE;
 }
 
-static enum conn_step close_event(struct pop3_session *session, bool quit)
+static enum conn_step close_event(struct pop3_session *session, const struct pop3_event *event)
 {
-	if (quit)
+	if (event->reason)
+		session->conn.reason = event->reason;
+	else if (event->quit)
 		session->conn.reason = "quit";
-	else if (!session->conn.reason)
-		session->conn.reason = "refused";
 	return STEP_CLOSE;
 }
 
@@ -234,6 +236,8 @@ static enum conn_step next_event(struct pop3_session *session)
 	switch (event.kind) {
 	case POP3_AUTHENTICATE:
 		return pop3_login_begin(session, &event);
+	case POP3_START_TLS:
+		return STEP_TLS;
 	case POP3_TABLE:
 		session->doing = DOING_TABLE;
 		session->first = event.first;
@@ -249,7 +253,7 @@ static enum conn_step next_event(struct pop3_session *session)
 	case POP3_CLOSE:
 		break;
 	}
-	return close_event(session, event.quit);
+	return close_event(session, &event);
 }
 
 static enum conn_step step(struct conn *conn)
@@ -275,11 +279,21 @@ static enum conn_step step(struct conn *conn)
 
 /* ---- beginning and end ---- */
 
+/* For APOP: no two greetings have the same (RFC 1939 section 7), whichever worker says them. */
+#define TIMESTAMP_OCTETS (1 + RANDOM_UID_OCTETS + 1 + DOMAIN_MAX + 3)
+static void make_timestamp(const char *host, char out[TIMESTAMP_OCTETS])
+{
+	char word[RANDOM_UID_OCTETS];
+
+	random_uid(word);
+	(void)snprintf(out, TIMESTAMP_OCTETS, "<%s@%s>", word, host);
+}
+
 static bool start(struct conn *conn)
 {
 	struct pop3_session *session = session_of(conn);
 	struct worker *worker = conn->worker;
-	char word[CONN_WORD_OCTETS];
+	char word[CONN_WORD_OCTETS], timestamp[TIMESTAMP_OCTETS];
 
 	session->engine = pop3_server_new(&worker->pop3_options);
 	if (!session->engine)
@@ -287,8 +301,16 @@ static bool start(struct conn *conn)
 	pop3_server_set_secure(session->engine, worker->allow_plaintext ||
 							link_is_tls(conn->link) ||
 							link_peer_is_local(conn->link));
-	pop3_server_greet(session->engine, worker->host, conn_word(conn, word));
+	pop3_server_set_stls(session->engine, worker->tls && !link_is_tls(conn->link));
+	make_timestamp(worker->host, timestamp);
+	pop3_server_greet(session->engine, worker->host, conn_word(conn, word),
+			  worker->apop ? timestamp : NULL);
 	return true;
+}
+
+static void secured(struct conn *conn)
+{
+	pop3_server_secured(session_of(conn)->engine, true);
 }
 
 static size_t feed(struct conn *conn, struct bytes in)
@@ -319,12 +341,12 @@ static void log_end(const struct pop3_session *session)
 	const struct conn *conn = &session->conn;
 	char word[CONN_WORD_OCTETS], peer[LINK_PEER_OCTETS];
 
-	log_event(session->name ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "session-end",
-		  "session=%s user=%s peer=%s sent=%llu retrieved=%u deleted=%u seconds=%llu "
-		  "reason=\"%s\"",
+	log_event(LOG_LEVEL_INFO, "session-end",
+		  "session=%s user=%s peer=%s received=%llu sent=%llu retrieved=%u deleted=%u "
+		  "seconds=%llu reason=\"%s\"",
 		  conn_word(conn, word), session->name ? session->name : "-",
-		  link_peer(conn->link, peer), (unsigned long long)conn->octets_sent,
-		  session->retrieved, session->deleted,
+		  link_peer(conn->link, peer), (unsigned long long)conn->octets_received,
+		  (unsigned long long)conn->octets_sent, session->retrieved, session->deleted,
 		  (unsigned long long)((clock_monotonic_ms() - conn->since_ms) / 1000),
 		  conn->reason ? conn->reason : "closed");
 }
@@ -365,6 +387,7 @@ const struct conn_service pop3_service = {
 	.start = start,
 	.feed = feed,
 	.step = step,
+	.secured = secured,
 	.answered = answered,
 	.deadline_ms = deadline_ms,
 	.end = end,

@@ -25,9 +25,10 @@ struct pop3_task {
 	struct error error;
 	uint64_t give_up_ms;
 	bool settled;
-	struct maildrop *maildrop; /* open: the result; update: closed, and NULL, when it went well */
-	const uint8_t *marks;	   /* update: the engine's */
-	uint32_t first, count;     /* table: which entries */
+	struct maildrop
+		*maildrop;     /* open: the result; update: closed, and NULL, when it went well */
+	const uint8_t *marks;  /* update: the engine's */
+	uint32_t first, count; /* table: which entries */
 	size_t size, length, used; /* read: room, octets read, and those handed on already */
 	_Alignas(max_align_t) char octets[]; /* table: the entries; read: the octets */
 };
@@ -36,9 +37,12 @@ struct pop3_task {
 enum login_stage { LOGIN_CREDENTIALS, LOGIN_OPENING, LOGIN_CONTESTING, LOGIN_PAUSING };
 struct pop3_login_state {
 	enum login_stage stage;
-	struct bytes user, password; /* the engine's */
-	uint32_t outcome;            /* the answer: enum error_code or enum contest_outcome */
-	uint64_t give_up_ms;         /* contests: until then the closing holder is waited for; 0 */
+	uint32_t mechanism;          /* enum mechanism */
+	struct bytes user, password; /* these and the next two are the engine's */
+	struct bytes authorize, challenge;
+	bool answered;       /* auth has said something */
+	uint32_t outcome;    /* the answer: enum error_code or enum contest_outcome */
+	uint64_t give_up_ms; /* contests: until then the closing holder is waited for; 0 */
 	bool last_try;
 	bool looked_up_again;
 	struct place place;

@@ -54,6 +54,7 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.uid = user->uid;
 	message.gid = user->gid;
 	message.owner_uid = orders->owner_uid;
+	message.apop = orders->config->apop;
 	message.allow_plaintext = orders->config->allow_plaintext;
 	message.message_octets_max = orders->config->message_octets_max;
 	message.connections_per_address = orders->config->connections_per_address;

@@ -390,6 +390,7 @@ static bool prepare(struct worker *worker, const struct message_configure *confi
 	worker->owner_uid = configure->owner_uid;
 	worker->answer_ms = AUTH_ANSWER_MS;
 	worker->allow_plaintext = configure->allow_plaintext;
+	worker->apop = configure->apop;
 	memcpy(worker->host, configure->host, sizeof(worker->host));
 	worker->pop3_options.implementation = "Postern";
 #ifdef POSTERN_TEST_COMMANDS

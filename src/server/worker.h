@@ -56,6 +56,7 @@ struct worker {
 	uint32_t number;
 	uid_t owner_uid;
 	bool allow_plaintext;
+	bool apop;
 	bool has_tickets;
 	bool draining; /* no new connections; the process ends with its last one */
 	bool at_once;  /* and the sessions end with the answer under way */
