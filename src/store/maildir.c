@@ -123,6 +123,18 @@ static enum store_result maildir_table(struct maildrop *maildrop, uint32_t first
 	return STORE_OK;
 }
 
+/* The time stands in the name, the sender nowhere. */
+static void maildir_envelope(struct maildrop *maildrop, uint32_t number,
+			     struct maildrop_envelope *envelope_out)
+{
+	struct maildir_entry entry;
+	if (maildir_index_read(of(maildrop)->index, number, 1, false, &entry) != STORE_OK)
+		return;
+	uint64_t second = maildir_name_parse(entry.name).second;
+	if (second <= INT64_MAX)
+		envelope_out->received_unix_seconds = (int64_t)second;
+}
+
 static enum store_result maildir_renew(struct maildrop *maildrop, struct error *error)
 {
 	(void)maildrop;
@@ -137,6 +149,7 @@ const struct store store_maildir = {
 	.open = maildir_open,
 	.table = maildir_table,
 	.read = maildir_read,
+	.envelope = maildir_envelope,
 	.update = maildir_update,
 	.renew = maildir_renew,
 	.close = maildir_close,

@@ -261,6 +261,26 @@ static enum store_result mbox_read(struct maildrop *maildrop, uint32_t number, u
 	return result;
 }
 
+/* Both stand on the From line; one that is not ours any more says nothing. */
+static void mbox_envelope(struct maildrop *maildrop, uint32_t number,
+			  struct maildrop_envelope *envelope_out)
+{
+	struct mbox_maildrop *mbox = of(maildrop);
+	struct index_entry entry;
+	char octets[FROM_LINE_MAX];
+	struct mbox_line line;
+	if (index_read(mbox->index, number, 1, false, &entry) != STORE_OK)
+		return;
+	ssize_t length = file_read(mbox->file, octets, entry.line_octets, entry.offset, false);
+	struct bytes text = {octets, length > 0 ? (size_t)length : 0};
+	if (mbox_line_parse(text, &line) != MBOX_LINE_OK)
+		return;
+	envelope_out->received_unix_seconds = line.received_unix_seconds;
+	struct bytes sender = mbox_line_sender(text);
+	if (!bytes_equal(sender, BYTES("MAILER-DAEMON")))
+		(void)bytes_to_string(sender, envelope_out->sender, sizeof envelope_out->sender);
+}
+
 static enum store_result mbox_renew(struct maildrop *maildrop, struct error *error)
 {
 	(void)maildrop;
@@ -309,6 +329,7 @@ const struct store store_mbox = {
 	.open = mbox_open,
 	.table = mbox_table,
 	.read = mbox_read,
+	.envelope = mbox_envelope,
 	.update = mbox_update,
 	.renew = mbox_renew,
 	.close = mbox_close,

@@ -122,3 +122,10 @@ enum mbox_line_result mbox_line_parse(struct bytes in, struct mbox_line *line_ou
 		return MBOX_LINE_STRANGE;
 	return MBOX_LINE_OK;
 }
+
+struct bytes mbox_line_sender(struct bytes line)
+{
+	struct bytes sender = bytes_skip(line, 5);
+	const char *end = sender.length > 0 ? memchr(sender.data, ' ', sender.length) : NULL;
+	return bytes_first(sender, end != NULL ? (size_t)(end - sender.data) : 0);
+}

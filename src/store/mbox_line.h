@@ -46,4 +46,7 @@ enum mbox_line_result {
 /* Parses the line at the front of `in`, which may go on behind it. */
 enum mbox_line_result mbox_line_parse(struct bytes in, struct mbox_line *line_out);
 
+/* The sender on a line that was parsed. */
+struct bytes mbox_line_sender(struct bytes line);
+
 #endif

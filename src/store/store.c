@@ -77,6 +77,15 @@ enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint
 				     error);
 }
 
+void maildrop_envelope(struct maildrop *maildrop, uint32_t number,
+		       struct maildrop_envelope *envelope_out)
+{
+	assert(number >= 1 && number <= maildrop->summary.messages);
+	*envelope_out = (struct maildrop_envelope){.sender = ""};
+	if (maildrop->store->envelope != NULL)
+		maildrop->store->envelope(maildrop, number, envelope_out);
+}
+
 enum store_result maildrop_update(struct maildrop *maildrop, const uint8_t *deleted,
 				  struct error *error)
 {

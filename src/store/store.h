@@ -126,6 +126,15 @@ enum store_result maildrop_read(struct maildrop *maildrop, uint32_t number, uint
 				bool no_wait, char *out, size_t size, size_t *length_out,
 				struct error *error);
 
+/* What is known of a message beside its octets, as far as the kind keeps it: for the From line of a
+ * copy. Nothing of it is a promise. */
+struct maildrop_envelope {
+	int64_t received_unix_seconds; /* 0: not known */
+	char sender[256];              /* "": not known */
+};
+void maildrop_envelope(struct maildrop *maildrop, uint32_t number,
+		       struct maildrop_envelope *envelope_out);
+
 /* Removes the messages whose bit is set: message n is bit (n-1)%8 of octet (n-1)/8. Afterwards the
  * maildrop can only be closed, except after AGAIN, when nothing was begun and the call is repeated.
  * Results: OK, AGAIN, CHANGED, FULL, UNKNOWN, IO. */
@@ -258,6 +267,8 @@ struct store {
 	enum store_result (*read)(struct maildrop *maildrop, uint32_t number, uint64_t offset,
 				  bool no_wait, char *out, size_t size, size_t *length_out,
 				  struct error *error);
+	void (*envelope)(struct maildrop *maildrop, uint32_t number,
+			 struct maildrop_envelope *envelope_out); /* NULL: nothing is known */
 	enum store_result (*update)(struct maildrop *maildrop, const uint8_t *deleted,
 				    struct error *error);
 	enum store_result (*renew)(struct maildrop *maildrop, struct error *error);
