@@ -50,10 +50,21 @@ static bool trust_is_sound(const struct message_configure *it)
 	       it->trusted_user_count <= TRUSTED_USERS_MAX;
 }
 
+static bool numbers_are_sound(const struct message_configure *it)
+{
+	if (it->mail_roots > MAIL_ROOTS_MAX)
+		return false;
+	for (uint32_t i = 0; i < it->mail_roots; i++)
+		if (it->mail_root_numbers[i] >= MAIL_ROOTS_MAX ||
+		    (i > 0 && it->mail_root_numbers[i] <= it->mail_root_numbers[i - 1]))
+			return false;
+	return true;
+}
+
 static bool check_configure(const union message *message)
 {
 	const struct message_configure *it = &message->configure;
-	return is_role(it->role) && is_flag(it->apop) && it->mail_roots <= MAIL_ROOTS_MAX &&
+	return is_role(it->role) && is_flag(it->apop) && numbers_are_sound(it) &&
 	       is_flag(it->drop_user) && is_flag(it->allow_plaintext) &&
 	       it->log_level <= LOG_LEVEL_DEBUG && it->message_octets_max <= MESSAGE_OCTETS_MAX &&
 	       trust_is_sound(it) && ENDED(it->host);

@@ -103,9 +103,10 @@ struct message_configure {
 	uint32_t role;
 	uint32_t number; /* of the worker, from 0; unique among the living ones */
 	uint32_t mail_roots;
+	uint32_t mail_root_numbers[MAIL_ROOTS_MAX]; /* of each, in ascending order */
 	uint32_t drop_user; /* 1: become uid/gid below, and for auth chroot to accounts/ */
 	uint32_t uid, gid;
-	uint32_t apop; /* 1: offered, to accounts that consent */
+	uint32_t apop;      /* 1: offered, to accounts that consent */
 	uint32_t owner_uid; /* whose instance it is: may use the control socket */
 	uint32_t allow_plaintext;
 	uint32_t log_level;
@@ -187,9 +188,9 @@ struct message_ready {
 };
 
 enum mechanism {
-	MECHANISM_USER,	 /* USER and PASS */
+	MECHANISM_USER,  /* USER and PASS */
 	MECHANISM_PLAIN, /* AUTH PLAIN */
-	MECHANISM_APOP,	 /* `password` is the digest, in hexadecimal digits */
+	MECHANISM_APOP,  /* `password` is the digest, in hexadecimal digits */
 	MECHANISMS
 };
 

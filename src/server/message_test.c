@@ -37,6 +37,8 @@ static void make_valid(union message *it, enum message_type type)
 	switch (type) {
 	case MESSAGE_CONFIGURE:
 		it->configure.role = PROCESS_WORKER;
+		for (uint32_t i = 0; i < MAIL_ROOTS_MAX; i++)
+			it->configure.mail_root_numbers[i] = i;
 		break;
 	case MESSAGE_LISTENER:
 		it->listener.kind = LISTENER_POP3;
@@ -134,6 +136,8 @@ static const struct field_row {
 	{"mail roots at", MESSAGE_CONFIGURE, FIELD(configure.mail_roots), MAIL_ROOTS_MAX, true},
 	{"mail roots above", MESSAGE_CONFIGURE, FIELD(configure.mail_roots), MAIL_ROOTS_MAX + 1,
 	 false},
+	{"no first mail root, but a second", MESSAGE_CONFIGURE,
+	 FIELD(configure.mail_root_numbers[0]), 1, true},
 	{"drop_user", MESSAGE_CONFIGURE, FIELD(configure.drop_user), 2, false},
 	{"apop", MESSAGE_CONFIGURE, FIELD(configure.apop), 2, false},
 	{"allow_plaintext", MESSAGE_CONFIGURE, FIELD(configure.allow_plaintext), 2, false},
@@ -152,8 +156,8 @@ static const struct field_row {
 	{"kicked what", MESSAGE_KICKED, FIELD(kicked.outcome), ERROR_IO, false},
 	{"status of the ended", MESSAGE_STATUS_PROCESS, FIELD(status_process.role), PROCESS_ENDED,
 	 true},
-	{"status role above", MESSAGE_STATUS_PROCESS, FIELD(status_process.role),
-	 PROCESS_ENDED + 1, false},
+	{"status role above", MESSAGE_STATUS_PROCESS, FIELD(status_process.role), PROCESS_ENDED + 1,
+	 false},
 	{"host without end", MESSAGE_CONFIGURE, FIELD(configure.host), ANY, false},
 	{"listener 0", MESSAGE_LISTENER, FIELD(listener.kind), 0, false},
 	{"socketmap", MESSAGE_LISTENER, FIELD(listener.kind), 5, true},

@@ -42,14 +42,20 @@ static void send_configure(struct process *process, const struct process_orders 
 	bool auth = process->role == PROCESS_AUTH;
 	const struct instance_user *user = auth ? &instance->auth_user : &instance->mail_user;
 	int for_auth[] = {instance->accounts, orders->control};
-	int for_worker[] = {instance->index, instance->journal, instance->uids, instance->locks,
-			    instance->mail};
+	int for_worker[MESSAGE_DESCRIPTORS_MAX] = {instance->index, instance->journal,
+						   instance->uids, instance->locks, instance->mail};
 	struct message_configure message;
 
 	message_init(&message, MESSAGE_CONFIGURE, 0);
 	message.role = process->role;
 	message.number = process->number;
-	message.mail_roots = auth ? 0 : 1;
+	message.mail_roots = auth ? 0 : 1; /* number 0 */
+	for (uint32_t i = 1; !auth && i < MAIL_ROOTS_MAX; i++) {
+		if (orders->mail->descriptors[i] < 0)
+			continue;
+		for_worker[WORKER_FOLDERS + message.mail_roots] = orders->mail->descriptors[i];
+		message.mail_root_numbers[message.mail_roots++] = i;
+	}
 	message.drop_user = instance->as_root;
 	message.uid = user->uid;
 	message.gid = user->gid;
@@ -67,7 +73,7 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.log_format = orders->config->log_format;
 	(void)bytes_to_string(bytes_of(orders->host), message.host, sizeof(message.host));
 	channel_send(process->channel, &message, auth ? for_auth : for_worker,
-		     auth ? 2 : WORKER_FOLDERS + 1);
+		     auth ? 2 : WORKER_FOLDERS + message.mail_roots);
 }
 
 bool process_start(struct process *process, const struct process_orders *orders,
@@ -127,6 +133,25 @@ void process_send_certificate(struct process *process, const struct certificate 
 {
 	send_pem(process, buffer_bytes(&certificate->certificate_pem), false, false);
 	send_pem(process, buffer_bytes(&certificate->key_pem), true, true);
+}
+
+void process_send_broker(struct process *process, const struct mail_folders *mail,
+			 struct loop *loop)
+{
+	struct message_broker message;
+	int end;
+
+	if (mail->lent == 0)
+		return;
+	lender_close(&process->lender);
+	if (!lender_open(&process->lender, loop, mail, &end)) {
+		log_event(LOG_LEVEL_ERROR, "broker", "error=\"out of memory or descriptors\"");
+		return;
+	}
+	message_init(&message, MESSAGE_BROKER, 0);
+	message.mail_roots = mail->lent;
+	channel_send(process->channel, &message, &end, 1);
+	close(end);
 }
 
 void process_send_tickets(struct process *process, const uint8_t *current, const uint8_t *previous)

@@ -6,6 +6,7 @@
 
 #include "server/certificate.h"
 #include "server/channel.h"
+#include "server/lender.h"
 #include "server/message.h"
 #include "server/sockets.h"
 
@@ -17,6 +18,7 @@ struct process {
 	uint32_t generation; /* raised by each reload */
 	pid_t pid;           /* 0: not running */
 	struct channel *channel;
+	struct lender lender; /* to a worker */
 	struct loop_timer *restart;
 	uint64_t started_ms;
 	unsigned quick_deaths; /* in a row */
@@ -32,6 +34,7 @@ struct process {
 struct process_orders {
 	const struct config *config;
 	const struct instance *instance;
+	const struct mail_folders *mail;
 	const char *host;
 	uid_t owner_uid;
 	int control;
@@ -46,6 +49,9 @@ bool process_start(struct process *process, const struct process_orders *orders,
 		   struct error *error);
 
 void process_send_certificate(struct process *process, const struct certificate *certificate);
+/* The socket by which a worker asks for the files of system users, where any may be lent. */
+void process_send_broker(struct process *process, const struct mail_folders *mail,
+			 struct loop *loop);
 void process_send_tickets(struct process *process, const uint8_t *current, const uint8_t *previous);
 void process_send_sockets(struct process *process, const struct sockets *sockets);
 void process_send_drain(struct process *process, bool at_once);

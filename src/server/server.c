@@ -105,6 +105,9 @@ static enum error_code open_all(struct supervisor *supervisor, struct error *err
 		code = certificate_load(&settings->config, &supervisor->instance, supervisor->host,
 					&settings->certificate, error);
 	if (code == ERROR_NONE)
+		code = mail_folders_open(&settings->config, &supervisor->instance, &settings->mail,
+					 error);
+	if (code == ERROR_NONE)
 		code = open_sockets(supervisor, error);
 	if (code != ERROR_NONE)
 		return code;

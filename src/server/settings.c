@@ -26,8 +26,13 @@ enum error_code settings_load(const struct settings *old, const struct sockets *
 					&settings_out->certificate, error);
 	if (code != ERROR_NONE)
 		return code;
-	code = sockets_open(&settings_out->config, given, &old->sockets, &settings_out->sockets,
-			    error);
+	code = mail_folders_open(&settings_out->config, instance, &settings_out->mail, error);
+	if (code == ERROR_NONE) {
+		code = sockets_open(&settings_out->config, given, &old->sockets,
+				    &settings_out->sockets, error);
+		if (code != ERROR_NONE)
+			mail_folders_close(&settings_out->mail);
+	}
 	if (code != ERROR_NONE)
 		certificate_free(&settings_out->certificate);
 	return code;
@@ -36,5 +41,6 @@ enum error_code settings_load(const struct settings *old, const struct sockets *
 void settings_free(struct settings *settings, const struct settings *kept)
 {
 	certificate_free(&settings->certificate);
+	mail_folders_close(&settings->mail);
 	sockets_close(&settings->sockets, &kept->sockets);
 }

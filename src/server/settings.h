@@ -1,17 +1,19 @@
 /*
- * settings: what a reload replaces, as a whole: config, certificate, listening sockets.
+ * settings: what a reload replaces, as a whole: config, certificate, sockets, mail roots.
  */
 #ifndef SERVER_SETTINGS_H
 #define SERVER_SETTINGS_H
 
 #include "server/certificate.h"
 #include "server/config.h"
+#include "server/mail_folders.h"
 #include "server/sockets.h"
 
 struct settings {
 	struct config config;
 	struct certificate certificate;
 	struct sockets sockets;
+	struct mail_folders mail;
 };
 
 /* Reads everything anew that `old` was made from. Sockets for the same addresses are then in both.

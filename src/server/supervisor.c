@@ -79,6 +79,7 @@ static void hand_over(struct supervisor *supervisor, struct process *process)
 				process_introduce(it, process);
 		return;
 	}
+	process_send_broker(process, &settings->mail, supervisor->loop);
 	process_send_certificate(process, &settings->certificate);
 	process_send_tickets(process, supervisor->tickets[0], supervisor->tickets[1]);
 	if (auth && auth->channel)
@@ -94,6 +95,7 @@ static void start(struct supervisor *supervisor, struct process *process)
 	struct error error;
 
 	supervisor->orders.config = &settings_of(supervisor, process)->config;
+	supervisor->orders.mail = &settings_of(supervisor, process)->mail;
 	if (process_start(process, &supervisor->orders, &error)) {
 		log_event(LOG_LEVEL_INFO, "child-start", "role=%s number=%u pid=%ld",
 			  role_name(process), process->number, (long)process->pid);
@@ -144,6 +146,7 @@ static void remove_process(struct supervisor *supervisor, struct process *proces
 	*link = process->next;
 	loop_timer_stop(&process->restart);
 	channel_free(process->channel);
+	lender_close(&process->lender);
 	free(process);
 }
 
@@ -325,6 +328,7 @@ static void on_death(struct supervisor *supervisor, struct process *process, int
 {
 	log_death(process, status);
 	channel_free(process->channel);
+	lender_close(&process->lender);
 	process->channel = NULL;
 	process->pid = 0;
 	process->ready = false;

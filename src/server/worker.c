@@ -18,6 +18,7 @@
 
 #include "accounts/secret.h"
 #include "base/log.h"
+#include "server/broker.h"
 #include "server/child.h"
 #include "server/conn.h"
 #include "server/sandbox.h"
@@ -282,6 +283,25 @@ static void on_drain(struct worker *worker, bool at_once)
 	stop_when_empty(worker);
 }
 
+/* From now on its files are opened by the supervisor. */
+static void borrow_from(struct worker *worker, uint32_t mail_roots, int descriptor)
+{
+	struct broker *broker = broker_new(descriptor);
+
+	if (!broker) {
+		close(descriptor);
+		log_event(LOG_LEVEL_ERROR, "broker", "error=\"out of memory\"");
+		return;
+	}
+	for (uint32_t i = 0; i < MAIL_ROOTS_MAX; i++) {
+		bool lent = worker->root.mail[i] && mail_roots & 1U << i;
+		struct file *folder = lent ? broker_folder(broker, i, worker->root.mail[i]) : NULL;
+
+		if (folder)
+			worker->root.mail[i] = folder;
+	}
+}
+
 static void on_supervisor(void *context, const union message *message, const int *descriptors,
 			  size_t descriptor_count)
 {
@@ -299,6 +319,9 @@ static void on_supervisor(void *context, const union message *message, const int
 		memcpy(worker->tickets[1], message->tickets.previous, TLS_TICKET_KEY_OCTETS);
 		worker->has_tickets = true;
 		set_tickets(worker);
+		break;
+	case MESSAGE_BROKER:
+		borrow_from(worker, message->broker.mail_roots, descriptors[0]);
 		break;
 	case MESSAGE_PEER:
 		meet_auth(worker, descriptors[0], message->peer.pid);
@@ -358,7 +381,8 @@ static bool adopt_folders(struct worker *worker, const struct message_configure 
 	       file_adopt(descriptors[2], &root->uids) == 0 &&
 	       file_adopt(descriptors[3], &root->locks) == 0;
 	for (uint32_t i = 0; good && i < configure->mail_roots; i++)
-		good = file_adopt(descriptors[WORKER_FOLDERS + i], &root->mail[i]) == 0;
+		good = file_adopt(descriptors[WORKER_FOLDERS + i],
+				  &root->mail[configure->mail_root_numbers[i]]) == 0;
 	return good;
 }
 
