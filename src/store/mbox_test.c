@@ -528,7 +528,7 @@ static void compact_in_place(void **state)
 			assert_int_equal(file_open(scene.root.mail[0], "plain", FILE_WRITE, &file),
 					 0);
 			test_check(journal_compact(&scene.root, &scene.place, file, size,
-						   rows[i].keep, rows[i].count,
+						   rows[i].keep, rows[i].count, false,
 						   &error) == STORE_OK);
 			file_close(file);
 			buffer_init(&expected, size);

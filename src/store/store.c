@@ -12,7 +12,8 @@
 #include "base/wire.h"
 #include "store/lock.h"
 
-static const struct store *const kinds[] = {&store_memory, &store_mbox};
+static const struct store *const kinds[] = {&store_memory, &store_mbox, &store_maildir,
+					    &store_spool};
 
 static const struct store *kind_of(const struct place *place)
 {

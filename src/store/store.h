@@ -61,8 +61,8 @@ struct store_root {
 	struct file *mail[MAIL_ROOTS_MAX]; /* by mail root number; NULL where there is none */
 	struct file *index;                /* ROOT/index: caches, nothing is lost with them */
 	struct file *journal; /* ROOT/journal: redo journals, reserves, what was set aside */
-	struct file *uids;    /* ROOT/uids: unique-ids brought along to kinds whose files have none */
-	struct file *locks;   /* ROOT/run/locks */
+	struct file *uids;  /* ROOT/uids: unique-ids brought along to kinds whose files have none */
+	struct file *locks; /* ROOT/run/locks */
 	struct store_reserve *reserve; /* see store_make_reserve(); NULL without one */
 	const struct store_hold *held; /* see store_hold(); NULL without one */
 };
@@ -165,9 +165,9 @@ struct delivery_request {
  * not see them yet. With OK the caller must finish. To deliver to several maildrops: prepare in
  * ascending order of account numbers; on AGAIN for one, finish all others with commit = false and
  * start anew later. A server passes one request; import and fetch pass many, which costs one sync.
- * Quotas of the place are checked under the lock: with FULL error->code says QUOTA, or TOO_LARGE for
- * messages that an empty maildrop could not take either.
- * Results: OK, AGAIN, CHANGED, FULL, EXISTS, UNKNOWN, IO; on all but OK none of them is there. */
+ * Quotas of the place are checked under the lock: with FULL error->code says QUOTA, or TOO_LARGE
+ * for messages that an empty maildrop could not take either. Results: OK, AGAIN, CHANGED, FULL,
+ * EXISTS, UNKNOWN, IO; on all but OK none of them is there. */
 enum store_result delivery_prepare(const struct store_root *root, const struct place *place,
 				   const struct delivery_request *requests, size_t count,
 				   struct delivery **delivery_out, struct error *error);
@@ -203,16 +203,17 @@ void findings_add(struct findings *findings, const char *file, uint64_t offset, 
 		  ...) __attribute__((format(printf, 4, 5)));
 void findings_free(struct findings *findings);
 
-/* Brings a maildrop into an order in which store_verify() finds nothing, without removing a message:
- * what is changed was copied beside it first (ROOT/journal/aside.*), durably. At any crash the maildrop is as
- * before or mended, and calling it again goes on. `findings_out` says what was done. Nobody may be
- * logged in; takes both locks. Results: OK, AGAIN, LOCKED, CHANGED, FULL, IO. */
+/* Brings a maildrop into an order in which store_verify() finds nothing, without removing a
+ * message: what is changed was copied beside it first (ROOT/journal/aside.*), durably. At any crash
+ * the maildrop is as before or mended, and calling it again goes on. `findings_out` says what was
+ * done. Nobody may be logged in; takes both locks. Results: OK, AGAIN, LOCKED, CHANGED, FULL, IO.
+ */
 enum store_result store_repair(const struct store_root *root, const struct place *place,
 			       struct findings *findings_out, struct error *error);
 
 /* Holds ID.file of an account across several calls (conversion from one kind to another): with
- * root->held set to it, calls through that root find the lock taken by themselves and do not give it
- * back. Results: OK, AGAIN, CHANGED, FULL, IO. */
+ * root->held set to it, calls through that root find the lock taken by themselves and do not give
+ * it back. Results: OK, AGAIN, CHANGED, FULL, IO. */
 struct store_hold {
 	uint64_t account;
 	struct file *lock;
@@ -288,6 +289,7 @@ struct store {
 
 extern const struct store store_memory; /* tests, and the canned maildrop of bench/ */
 extern const struct store store_mbox;
+extern const struct store store_spool;
 extern const struct store store_maildir;
 
 /* For a kind's prepare: may these messages be added to a maildrop that holds `now`? OK or FULL. */
