@@ -175,18 +175,22 @@ static enum conn_step begin_delivery(struct intake_session *session)
 static void log_delivery(const struct intake_session *session,
 			 const struct batch_recipient *recipient)
 {
-	char sender[LOG_FIELD_OCTETS];
-	bool good = recipient->outcome == ERROR_NONE;
+	char room[LOG_FIELD_OCTETS];
+	const char *sender = log_field(session->batch.trace.sender, room);
+	unsigned long long octets = session->batch.sealed ? draft_facts(session->draft)->length : 0;
 
-	log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "delivery",
-		  "session=%s user=%s peer=%s sender=%s octets=%llu uid=%s outcome=%s%s%s%s",
-		  session->word, recipient->account, session->peer,
-		  log_field(session->batch.trace.sender, sender),
-		  session->batch.sealed ? (unsigned long long)draft_facts(session->draft)->length
-					: 0,
-		  good ? recipient->uid : "-",
-		  good ? "delivered" : error_meaning(recipient->outcome)->name,
-		  good ? "" : " error=\"", good ? "" : recipient->error.text, good ? "" : "\"");
+	if (recipient->outcome == ERROR_NONE)
+		log_event(LOG_LEVEL_INFO, "delivery",
+			  "session=%s user=%s peer=%s sender=%s octets=%llu uid=%s "
+			  "outcome=delivered",
+			  session->word, recipient->account, session->peer, sender, octets,
+			  recipient->uid);
+	else
+		log_event(LOG_LEVEL_WARNING, "delivery",
+			  "session=%s user=%s peer=%s sender=%s octets=%llu uid=- outcome=%s "
+			  "error=\"%s\"",
+			  session->word, recipient->account, session->peer, sender, octets,
+			  error_meaning(recipient->outcome)->name, recipient->error.text);
 }
 
 static void count_delivery(struct counters *counters, enum error_code outcome)
