@@ -158,10 +158,57 @@ enum error_code secret_check_verifier(struct bytes verifier, struct error *error
 	return error_set(error, ERROR_DATA, "not a verifier that can be used: %s", fault);
 }
 
-/* libsodium answers the same for a hash that differs and for memory that it did not get; a user
- * must not be told for the latter that his password is wrong. Is the memory this verifier asks for
- * there? A mapping alone says little where the kernel promises more than it has, so the pages are
- * asked for too; a kernel before 5.14 does not know that question. */
+/* ---- comparing ---- */
+
+/* A verifier of one lane and a salt of libsodium's length, as those that we make: it can be
+ * computed anew, and then a failure is lack of memory and nothing else. */
+struct plain_verifier {
+	uint64_t memory_kib, passes;
+	unsigned char salt[crypto_pwhash_SALTBYTES];
+	unsigned char hash[FIELD_MAX];
+	size_t hash_octets;
+};
+
+static bool take_base64(struct bytes text, unsigned char *out, size_t room, size_t *octets_out)
+{
+	return sodium_base642bin(out, room, text.data, text.length, NULL, octets_out, NULL,
+				 sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0;
+}
+
+static bool read_plain(const char *verifier, struct plain_verifier *plain_out)
+{
+	struct bytes rest = bytes_of(verifier);
+	uint64_t lanes;
+	size_t salt_octets;
+
+	return take_literal(&rest, BYTES("$argon2id$v=19$")) &&
+	       take_number(&rest, BYTES("m="), ',', &plain_out->memory_kib) &&
+	       take_number(&rest, BYTES("t="), ',', &plain_out->passes) &&
+	       take_number(&rest, BYTES("p="), '$', &lanes) && lanes == 1 &&
+	       take_base64(take_until(&rest, '$'), plain_out->salt, sizeof(plain_out->salt),
+			   &salt_octets) &&
+	       salt_octets == sizeof(plain_out->salt) &&
+	       take_base64(rest, plain_out->hash, sizeof(plain_out->hash), &plain_out->hash_octets);
+}
+
+static enum error_code compare_plain(const struct plain_verifier *plain, struct bytes password)
+{
+	unsigned char made[FIELD_MAX];
+	bool same;
+
+	if (crypto_pwhash(made, plain->hash_octets, password.data, password.length, plain->salt,
+			  plain->passes, (size_t)plain->memory_kib * 1024,
+			  crypto_pwhash_ALG_ARGON2ID13) != 0)
+		return ERROR_TEMPORARY;
+	same = sodium_memcmp(made, plain->hash, plain->hash_octets) == 0;
+	sodium_memzero(made, sizeof(made));
+	return same ? ERROR_NONE : ERROR_DENIED;
+}
+
+/* Of any other verifier libsodium answers the same for a hash that differs and for memory that it
+ * did not get; a user must not be told for the latter that his password is wrong. Is the memory it
+ * asks for there? A mapping alone says little where the kernel promises more than it has, so the
+ * pages are asked for too; a kernel before 5.14 does not know that question. */
 static bool memory_is_there(const char *verifier)
 {
 	bool there;
@@ -186,11 +233,17 @@ enum error_code secret_verify(const char *verifier, struct bytes password)
 	bool usable = verifier && !verifier_fault(bytes_of(verifier)) &&
 		      secret_check_password(password, NULL) == ERROR_NONE;
 	const char *against = usable ? verifier : nobody;
+	struct bytes tried = password.length > 0 ? password : BYTES("");
+	struct plain_verifier plain;
+	enum error_code code;
 
-	if (crypto_pwhash_str_verify(against, password.length ? password.data : "",
-				     password.length) == 0)
-		return usable ? ERROR_NONE : ERROR_DENIED;
-	return memory_is_there(against) ? ERROR_DENIED : ERROR_TEMPORARY;
+	if (read_plain(against, &plain))
+		code = compare_plain(&plain, tried);
+	else if (crypto_pwhash_str_verify(against, tried.data, tried.length) == 0)
+		code = ERROR_NONE;
+	else
+		code = memory_is_there(against) ? ERROR_DENIED : ERROR_TEMPORARY;
+	return code == ERROR_NONE && !usable ? ERROR_DENIED : code;
 }
 
 void secret_wipe(void *data, size_t size)
