@@ -219,6 +219,16 @@ class Curl(ClientTest):
         numbers = self.numbers("pop3s", self.tls_port, *cert)
         self.compare([self.curl("pop3s", self.tls_port, number, *cert) for number in numbers])
 
+    def test_2_stls(self):
+        plain = ("--login-options", "AUTH=PLAIN")
+        for more in (("--ssl-reqd", "-k"), ("--ssl-reqd", "-k", *plain), plain,
+                     ("--sasl-ir", *plain)):
+            with self.subTest(more=more):
+                self.assertEqual(len(self.numbers("pop3", self.plain_port, *more)), len(WANTED))
+        numbers = self.numbers("pop3", self.plain_port, "--ssl-reqd", "-k")
+        self.compare([self.curl("pop3", self.plain_port, number, "--ssl-reqd", "-k")
+                      for number in numbers])
+
     def test_3_uidl(self):
         self.assertEqual(len(self.curl("pop3", self.plain_port, "", "-X", "UIDL").splitlines()),
                          len(WANTED))
@@ -233,16 +243,16 @@ class Mpop(ClientTest):
     account = "mpop@example.org"
     program = "mpop"
 
-    def mpop(self, tls, keep):
+    def mpop(self, tls, keep, stls=False, mechanism="user"):
         for name in ("tmp", "new", "cur"):
             os.makedirs(self.path("Maildir/" + name), exist_ok=True)
-        port = self.tls_port if tls else self.plain_port
+        port = self.tls_port if tls and not stls else self.plain_port
         secret = self.write("secret", PASSWORD)
         self.run_client(
             "mpop", "-q", f"--host={self.host}", f"--port={port}", f"--user={self.account}",
-            f"--passwordeval=cat {secret}", "--auth=user", f"--tls={'on' if tls else 'off'}",
-            "--tls-starttls=off", "--tls-certcheck=off", f"--keep={'on' if keep else 'off'}",
-            "--received-header=off", f"--uidls-file={self.path('uidls')}",
+            f"--passwordeval=cat {secret}", f"--auth={mechanism}",
+            f"--tls={'on' if tls else 'off'}", f"--tls-starttls={'on' if stls else 'off'}",
+            "--tls-certcheck=off", f"--keep={'on' if keep else 'off'}", "--received-header=off", f"--uidls-file={self.path('uidls')}",
             f"--delivery=maildir,{self.path('Maildir')}", "--timeout=60")
         return self.read_all("Maildir/new/*")
 
@@ -251,6 +261,9 @@ class Mpop(ClientTest):
 
     def test_2_tls(self):
         self.compare(self.mpop(True, True))
+
+    def test_2_stls(self):
+        self.compare(self.mpop(True, True, stls=True, mechanism="plain"))
 
     def test_3_delete(self):
         self.compare(self.mpop(False, False))
@@ -261,11 +274,13 @@ class Fetchmail(ClientTest):
     account = "fetchmail@example.org"
     program = "fetchmail"
 
-    def fetchmail(self, tls, keep):
+    def fetchmail(self, tls, keep, stls=False):
         os.makedirs(self.path("mail"))
         sink = self.write("sink", f"cat >\"$(mktemp '{self.path('mail')}/XXXXXXXX')\"\n")
         port = self.tls_port if tls else self.plain_port
         security = "ssl sslproto 'TLS1.2+' no sslcertck" if tls else "sslproto ''"
+        if stls:
+            security = "sslproto 'TLS1.2+' no sslcertck"
         rc = self.write("fetchmailrc", "set invisible\nset no bouncemail\n"
                         f"poll {self.host} protocol POP3 port {port} auth password timeout 60\n"
                         f"  user '{self.account}' there with password '{PASSWORD}' is root here\n"
@@ -280,6 +295,9 @@ class Fetchmail(ClientTest):
 
     def test_2_tls(self):
         self.compare(self.fetchmail(True, True))
+
+    def test_2_stls(self):
+        self.compare(self.fetchmail(False, True, stls=True))
 
     def test_3_delete(self):
         self.compare(self.fetchmail(False, False))
