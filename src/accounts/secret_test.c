@@ -172,8 +172,9 @@ static bool limit_memory(void)
  * hash ourselves or, for two lanes, have it compared. */
 static void test_without_memory(void **state)
 {
-	static const char *const verifiers[] = {OK,
-						"$argon2id$v=19$m=65536,t=2,p=2$" SALT "$" HASH};
+	static const char *const verifiers[] = {
+		OK, "$argon2id$v=19$m=65536,t=2,p=2$" SALT "$" HASH,
+		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" HASH};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(verifiers) / sizeof(verifiers[0]); i++) {
@@ -181,12 +182,12 @@ static void test_without_memory(void **state)
 		pid_t child;
 
 		test_row(verifiers[i]);
-		test_check(secret_verify(verifiers[i], BYTES("password")) == ERROR_DENIED);
+		test_check(secret_verify(verifiers[i], BYTES("passwort")) == ERROR_DENIED);
 		child = fork();
 		if (child == 0) {
 			if (!limit_memory())
 				_exit(2);
-			_exit(secret_verify(verifiers[i], BYTES("password")) == ERROR_TEMPORARY
+			_exit(secret_verify(verifiers[i], BYTES("passwort")) == ERROR_TEMPORARY
 				      ? 0
 				      : 1);
 		}
