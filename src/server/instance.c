@@ -21,6 +21,7 @@
 
 #include "base/limits.h"
 #include "base/number.h"
+#include "server/problems.h"
 
 /* ---- folders ---- */
 
@@ -167,6 +168,75 @@ void instance_close(struct instance *instance)
 	instance->root = -1;
 }
 
+/* ---- looking only ---- */
+
+static void look_at_folder(struct instance *instance, const struct folder *folder,
+			   struct problems *problems)
+{
+	int *descriptor = folder_descriptor(instance, folder);
+
+	*descriptor = openat(instance->root, folder->name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*descriptor < 0 && errno != ENOENT)
+		(void)problems_add(problems, ERROR_CONFIG, "the folder %s: %s", folder->name,
+				   strerror(errno));
+	else if (*descriptor >= 0 &&
+		 faccessat(instance->root, folder->name, R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+		(void)problems_add(problems, ERROR_CONFIG, "the folder %s is not ours: %s",
+				   folder->name, strerror(errno));
+}
+
+static void look_at_users(struct instance *instance, struct problems *problems)
+{
+	struct error error;
+
+	if (instance->as_root &&
+	    find_user(INSTANCE_MAIL_USER, &instance->mail_user, &error) != ERROR_NONE)
+		(void)problems_take(problems, &error);
+	if (instance->as_root &&
+	    find_user(INSTANCE_AUTH_USER, &instance->auth_user, &error) != ERROR_NONE)
+		(void)problems_take(problems, &error);
+}
+
+/* The nearest folder above that there is must let us make the next. */
+static void look_at_parents(const char *root, struct problems *problems)
+{
+	char path[PATH_MAX];
+	char *slash;
+
+	if (!bytes_to_string(bytes_of(root), path, sizeof(path)))
+		return;
+	do {
+		slash = strrchr(path, '/');
+		slash[slash == path ? 1 : 0] = '\0';
+		if (access(path, W_OK | X_OK) == 0)
+			return;
+	} while (errno == ENOENT && slash != path);
+	(void)problems_add(problems, ERROR_CONFIG, "%.150s cannot be made: %.100s: %s", root, path,
+			   strerror(errno));
+}
+
+enum error_code instance_look(const char *root, struct instance *instance_out,
+			      struct problems *problems)
+{
+	memset(instance_out, 0, sizeof(*instance_out));
+	for (size_t i = 0; i < FOLDERS; i++)
+		*folder_descriptor(instance_out, &folders[i]) = -1;
+	instance_out->as_root = geteuid() == 0;
+	look_at_users(instance_out, problems);
+	instance_out->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (instance_out->root < 0 && errno == ENOENT) {
+		look_at_parents(root, problems);
+		return ERROR_NO_INPUT;
+	}
+	if (instance_out->root < 0)
+		return problems_add(problems, ERROR_CONFIG, "the root %.150s: %s", root,
+				    strerror(errno));
+	for (size_t i = 0; i < FOLDERS; i++)
+		look_at_folder(instance_out, &folders[i], problems);
+	return ERROR_NONE;
+}
+
 /* ---- one server an instance ---- */
 
 #define DRAINING     " draining"
@@ -205,6 +275,18 @@ static enum error_code in_use(int descriptor, struct error *error)
 				 (unsigned long long)pid);
 	return error_set(error, ERROR_IN_USE, "a server of this root is running (pid %llu)",
 			 (unsigned long long)pid);
+}
+
+bool instance_is_running(const struct instance *instance, struct error *error)
+{
+	int descriptor = openat(instance->run, "pid", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool running = descriptor >= 0 && flock(descriptor, LOCK_SH | LOCK_NB) != 0;
+
+	if (running)
+		in_use(descriptor, error);
+	if (descriptor >= 0)
+		close(descriptor);
+	return running;
 }
 
 static bool take_lock(int descriptor, bool wait)
@@ -309,8 +391,8 @@ enum error_code instance_write(int directory, const char *name, struct bytes tex
 	descriptor = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (descriptor < 0)
 		return error_set_errno(error, -errno, "making %.200s", temporary);
-	good = write_all(descriptor, text) && renameat(directory, temporary, directory, name) == 0 &&
-	       fsync(directory) == 0;
+	good = write_all(descriptor, text) &&
+	       renameat(directory, temporary, directory, name) == 0 && fsync(directory) == 0;
 	if (!good)
 		error_set_errno(error, -errno, "writing %.200s", name);
 	close(descriptor);

@@ -34,6 +34,15 @@ struct instance {
 enum error_code instance_open(const char *root, struct instance *instance_out, struct error *error);
 void instance_close(struct instance *instance);
 
+/* Opens what there is of them and changes nothing. What would keep a start from being done is added
+ * to the problems. ERROR_NO_INPUT when there is no ROOT. */
+struct problems;
+enum error_code instance_look(const char *root, struct instance *instance_out,
+			      struct problems *problems);
+
+/* Whether a server has this instance now; *error says which. */
+bool instance_is_running(const struct instance *instance, struct error *error);
+
 /* Takes the pid file's lock, which only one server of an instance can have, and writes our pid. A
  * descriptor to keep, or -1 with ERROR_IN_USE naming the other's pid; with ERROR_UNAVAILABLE when
  * the other is about to end (instance_lock_draining). With `wait` that end is waited for. */

@@ -67,7 +67,8 @@ static bool check_configure(const union message *message)
 	return is_role(it->role) && is_flag(it->apop) && numbers_are_sound(it) &&
 	       is_flag(it->drop_user) && is_flag(it->allow_plaintext) &&
 	       it->log_level <= LOG_LEVEL_DEBUG && it->message_octets_max <= MESSAGE_OCTETS_MAX &&
-	       trust_is_sound(it) && ENDED(it->host);
+	       trust_is_sound(it) && it->log_target <= LOG_TO_JOURNAL &&
+	       it->log_format <= LOG_AS_JSON && ENDED(it->host);
 }
 
 static bool check_listener(const union message *message)

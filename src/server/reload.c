@@ -17,14 +17,16 @@
 static void end_reload(struct supervisor *supervisor, bool done)
 {
 	loop_timer_stop(&supervisor->reload_timer);
+	supervisor_retire(supervisor, !done);
 	if (done) {
 		settings_free(&supervisor->before, &supervisor->settings);
 	} else {
 		settings_free(&supervisor->settings, &supervisor->before);
 		supervisor->settings = supervisor->before;
 	}
-	supervisor_retire(supervisor, !done);
 	supervisor->reloading = false;
+	if (done)
+		log_event(LOG_LEVEL_INFO, "reload", "done=yes");
 	supervisor_tell_about(supervisor);
 	notify_send(&supervisor->notify, "READY=1");
 	if (supervisor->reload_again)
@@ -33,7 +35,6 @@ static void end_reload(struct supervisor *supervisor, bool done)
 
 void supervisor_reload_done(struct supervisor *supervisor)
 {
-	log_event(LOG_LEVEL_INFO, "reload", "done=yes");
 	end_reload(supervisor, true);
 }
 

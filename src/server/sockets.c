@@ -107,6 +107,28 @@ enum error_code sockets_open(const struct config *config, const struct sockets *
 	return ERROR_NONE;
 }
 
+bool sockets_can_bind(const struct config_listener *listener, struct error *error)
+{
+	const struct sockaddr_un *name =
+		(const struct sockaddr_un *)(const void *)&listener->address.storage;
+	char folder[sizeof(name->sun_path) + 1];
+	struct stat status;
+	char *slash;
+
+	(void)snprintf(folder, sizeof(folder), "%s", name->sun_path);
+	slash = strrchr(folder, '/');
+	if (stat(folder, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+		error_set(error, ERROR_CONFIG, "%s is there, and no socket", folder);
+		return false;
+	}
+	if (slash)
+		slash[slash == folder ? 1 : 0] = '\0';
+	if (slash && access(folder, W_OK | X_OK) == 0)
+		return true;
+	error_set_errno(error, -errno, "%s", folder);
+	return false;
+}
+
 void sockets_close(struct sockets *sockets, const struct sockets *kept)
 {
 	for (uint32_t i = 0; i < sockets->count; i++)

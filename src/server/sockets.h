@@ -25,6 +25,9 @@ enum error_code sockets_open(const struct config *config, const struct sockets *
 			     const struct sockets *old, struct sockets *sockets_out,
 			     struct error *error);
 
+/* Whether a unix socket could be made there, without making it. */
+bool sockets_can_bind(const struct config_listener *listener, struct error *error);
+
 bool sockets_same_address(const struct address *a, const struct address *b);
 
 /* Fills in the listeners. */
