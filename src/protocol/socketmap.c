@@ -190,6 +190,7 @@ void socketmap_answer(struct socketmap *socketmap, enum socketmap_outcome outcom
 	if (socketmap->stage == STAGE_CLOSED)
 		return;
 	assert(socketmap->stage == STAGE_OPEN);
-	begin_request(socketmap);
-	emit(socketmap, outcome, text);
+	emit(socketmap, outcome, text); /* which may be the key */
+	if (socketmap->stage != STAGE_CLOSED)
+		begin_request(socketmap);
 }

@@ -41,8 +41,8 @@ bool socketmap_next(struct socketmap *socketmap, struct socketmap_event *event_o
 
 enum socketmap_outcome { SOCKETMAP_OK, SOCKETMAP_NOTFOUND, SOCKETMAP_TEMP, SOCKETMAP_PERM };
 
-/* Answers LOOKUP; text is the data or the reason, empty with NOTFOUND, at most
- * SOCKETMAP_ANSWER_MAX octets. */
+/* Answers LOOKUP; text is the data (which may be the key of the event) or the reason, empty with
+ * NOTFOUND, at most SOCKETMAP_ANSWER_MAX octets. */
 void socketmap_answer(struct socketmap *socketmap, enum socketmap_outcome outcome,
 		      struct bytes text);
 

@@ -5,7 +5,6 @@
  */
 #include <assert.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/socketmap.h"
@@ -22,14 +21,7 @@ static void answer(struct socketmap *socketmap, const struct socketmap_event *ev
 	assert(memchr(event->name.data, ' ', event->name.length) == NULL);
 	assert(!socketmap_next(socketmap, &second));
 	assert(socketmap_feed(socketmap, BYTES("1")) == 0);
-	/* The key is the engine's until the answer: it must be copied before it is let go. */
-	char *copy = malloc(text.length + 1);
-	assert(copy != NULL);
-	if (text.length > 0)
-		memcpy(copy, text.data, text.length);
-	socketmap_answer(socketmap, (enum socketmap_outcome)(event->name.data[0] & 3),
-			 (struct bytes){copy, text.length});
-	free(copy);
+	socketmap_answer(socketmap, (enum socketmap_outcome)(event->name.data[0] & 3), text);
 	added = bytes_skip(socketmap_output(socketmap), before);
 	assert(added.length > text.length + 4 && added.data[added.length - 1] == ',');
 }

@@ -15,6 +15,7 @@ static const struct row {
 	{"nothing", BYTES(""), BYTES("")},
 	{"found", BYTES("9:m joe@x.y,"), BYTES("9:OK m/joe@,")},
 	{"not found", BYTES("6:m none,"), BYTES("9:NOTFOUND ,")},
+	{"the key is the answer", BYTES("8:m itself,6:m none,"), BYTES("9:OK itself,9:NOTFOUND ,")},
 	{"later", BYTES("7:m later,"), BYTES("9:TEMP wait,")},
 	{"never", BYTES("7:m never,"), BYTES("7:PERM no,")},
 	{"several", BYTES("6:m none,6:m none,7:m later,"),
@@ -41,7 +42,9 @@ static void answer(struct socketmap *socketmap, const struct socketmap_event *ev
 	char text[8];
 
 	test_check(socketmap_feed(socketmap, BYTES("1")) == 0);
-	if (bytes_equal(event->key, BYTES("none"))) {
+	if (bytes_start_with(event->key, BYTES("itself"))) {
+		socketmap_answer(socketmap, SOCKETMAP_OK, event->key);
+	} else if (bytes_equal(event->key, BYTES("none"))) {
 		socketmap_answer(socketmap, SOCKETMAP_NOTFOUND, BYTES(""));
 	} else if (bytes_equal(event->key, BYTES("later"))) {
 		socketmap_answer(socketmap, SOCKETMAP_TEMP, BYTES("wait"));
