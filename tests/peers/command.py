@@ -42,18 +42,23 @@ def say(text):
 
 def arguments(words):
     parser = argparse.ArgumentParser(
-        prog="script/peers", description=DESCRIPTION, usage="script/peers COMMAND [NAME…] [options]",
+        prog="script/peers", description=DESCRIPTION,
+        usage="script/peers COMMAND [NAME…] [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=list(COMMANDS) + ["hold"], metavar="COMMAND")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--accounts", metavar="FILE",
-                        help="lines `user password`; without: alice and bob with the password secret")
-    parser.add_argument("--store", choices=["mbox", "maildir"], help="how a rival that can choose keeps mail")
-    parser.add_argument("--lmtp", metavar="ADDR", help="where an MTA hands over: HOST:PORT or unix:PATH")
-    parser.add_argument("--spool", metavar="FOLDER", help="where an MTA's local delivery puts mailboxes")
-    parser.add_argument("--procmail", action="store_true", help="an MTA's local delivery is procmail")
-    parser.add_argument("--recipients", metavar="TABLE",
-                        help="Postfix: the table of recipients, as socketmap:inet:HOST:PORT:NAME")
+    parser.add_argument("--accounts", metavar="FILE", help="lines `user password`; without: alice "
+                        "and bob with the password secret")
+    parser.add_argument("--store", choices=["mbox", "maildir"],
+                        help="how a rival that can choose keeps mail")
+    parser.add_argument("--lmtp", metavar="ADDR",
+                        help="where an MTA hands over: HOST:PORT or unix:PATH")
+    parser.add_argument("--spool", metavar="FOLDER",
+                        help="where an MTA's local delivery puts mailboxes")
+    parser.add_argument("--procmail", action="store_true",
+                        help="an MTA's local delivery is procmail")
+    parser.add_argument("--recipients", metavar="TABLE", help="Postfix: the table of recipients, "
+                        "as socketmap:inet:HOST:PORT:NAME")
     try:
         parsed = parser.parse_intermixed_args(words)
     except SystemExit as end:
@@ -210,8 +215,8 @@ def running(name):
 
 
 def describe(state):
-    ports = " ".join(f"{name.removesuffix('_port')} 127.0.0.1:{port}" for name, port in state.items()
-                     if name.endswith("_port"))
+    ports = " ".join(f"{name.removesuffix('_port')} 127.0.0.1:{port}"
+                     for name, port in state.items() if name.endswith("_port"))
     return f"{state['name']} {ports} pid {state['pid']} root {state['root']}"
 
 

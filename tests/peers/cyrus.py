@@ -1,4 +1,4 @@
-"""cyrus: cyrus-pop3d and its lmtpd with Debian's configuration; secrets in sasldb, own mail store."""
+"""cyrus: cyrus-pop3d and its lmtpd with Debian's configuration; secrets in sasldb, own store."""
 
 import os
 

@@ -57,8 +57,8 @@ def write_pam(root):
 def make_certificate(root, certificate, key):
     """A self-signed pair, by the root's own openssl; both may be one file."""
     subprocess.run(["chroot", root, "/usr/bin/openssl", "req", "-new", "-x509", "-nodes", "-batch",
-                    "-newkey", "rsa:2048", "-days", "3650", "-subj", "/CN=localhost", "-out", certificate,
-                    "-keyout", key], check=True, capture_output=True,
+                    "-newkey", "rsa:2048", "-days", "3650", "-subj", "/CN=localhost", "-out",
+                    certificate, "-keyout", key], check=True, capture_output=True,
                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"})
 
 

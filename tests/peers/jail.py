@@ -1,9 +1,9 @@
 """jail: a root of its own for a peer's processes, that ends with whoever made it.
 
-Jail(root) makes mount, pid and host name namespaces in which `root` is the root directory, with a few devices and
-/proc, and gives ways to run programs in it. When the jail is closed, or the process that made it
-ends in whatever way, the kernel kills everything inside and the mounts are gone. The network is that
-of the caller.
+Jail(root) makes mount, pid and host name namespaces in which `root` is the root directory, with a
+few devices and /proc, and gives ways to run programs in it. When the jail is closed, or the process
+that made it ends in whatever way, the kernel kills everything inside and the mounts are gone. The
+network is that of the caller.
 
 Run as a program (by Jail, through unshare) this file is the first process of the namespaces: it
 mounts, says "ready", adopts whatever daemons leave behind, and lives until its input ends.
@@ -25,8 +25,8 @@ class Jail:
         """binds: (what, where in the root, whether it can be written)."""
         words = [f"{what}:{where}:{'rw' if writable else 'ro'}" for what, where, writable in binds]
         self.keeper = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private",
-             sys.executable, os.path.abspath(__file__), root, *words],
+            ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation",
+             "private", sys.executable, os.path.abspath(__file__), root, *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True)
         self.started, self.pid = [], None
         line = self.keeper.stdout.readline().split()

@@ -14,8 +14,8 @@ class Mta(Peer):
     spool=FOLDER                           its own local delivery, into FOLDER/USER; as /var/mail
     spool=FOLDER, procmail=True            procmail, called for each message, into FOLDER/USER
 
-    Users are the accounts. For local delivery and procmail they own their files; FOLDER is made ready
-    as Debian's /var/mail is (root:mail, 2775). None of both: FOLDER is in the instance.
+    Users are the accounts. For local delivery and procmail they own their files; FOLDER is made
+    ready as Debian's /var/mail is (root:mail, 2775). None of both: FOLDER is in the instance.
     """
 
     def __init__(self, *words, lmtp=None, spool=None, procmail=False, **others):

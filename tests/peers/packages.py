@@ -26,8 +26,8 @@ BASE = ["base-files", "base-passwd", "coreutils", "dash", "debianutils", "findut
 # Only maintainer scripts and timers want these; an MTA comes as a dependency of three rivals.
 NEVER = {"adduser", "cron", "cron-daemon-common", "debconf", "dpkg", "e2fsprogs", "exim4-base",
          "exim4-config", "exim4-daemon-light", "init-system-helpers", "libext2fs2",
-         "libfile-find-rule-perl", "libnumber-compare-perl", "libtext-glob-perl", "logsave", "passwd",
-         "sysvinit-utils", "ucf", "update-inetd", "usrmerge"}
+         "libfile-find-rule-perl", "libnumber-compare-perl", "libtext-glob-perl", "logsave",
+         "passwd", "sysvinit-utils", "ucf", "update-inetd", "usrmerge"}
 # Debian's merged /usr: packages still name /bin and /lib.
 MERGED = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]
 LEFT_OUT = ["usr/share/doc", "usr/share/doc-base", "usr/share/man", "usr/share/info",
@@ -145,7 +145,8 @@ def assemble(names, root):
         folders = list(pool.map(unpack, archives))
     os.makedirs(root)
     for folder in folders:
-        subprocess.run(["cp", "--archive", "--link", "--no-clobber", f"{folder}/.", root], check=True)
+        subprocess.run(["cp", "--archive", "--link", "--no-clobber", f"{folder}/.", root],
+                       check=True)
     for name in MERGED:
         if not os.listdir(f"{root}/usr/{name}"):
             os.rmdir(f"{root}/usr/{name}")

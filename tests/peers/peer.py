@@ -33,8 +33,8 @@ def why_not():
     for program in ("apt-get", "dpkg-deb", "tar", "unshare", "nsenter"):
         if not shutil.which(program):
             return f"the peers need {program}"
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--uts", "--fork", "true"], capture_output=True,
-                           check=False)
+    probe = subprocess.run(["unshare", "--mount", "--pid", "--uts", "--fork", "true"],
+                           capture_output=True, check=False)
     return None if probe.returncode == 0 else "the peers need namespaces: unshare is refused here"
 
 
@@ -150,8 +150,8 @@ class Peer:
         self.write("/etc/hostname", f"peer.{self.domain}\n")
         self.write("/etc/mailname", f"{self.domain}\n")
         self.write("/etc/resolv.conf", "")
-        self.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"
-                                         "services: files\nprotocols: files\n")
+        self.write("/etc/nsswitch.conf", "".join(f"{name}: files\n" for name in (
+            "passwd", "group", "shadow", "hosts", "services", "protocols")))
 
     def _binds(self):
         """What the jail shows beside the instance's own files: (what, where, writable)."""
@@ -204,7 +204,8 @@ class Peer:
         texts = []
         for name in ("output", "log"):
             try:
-                with open(os.path.join(self.base, name), encoding="utf-8", errors="replace") as part:
+                path = os.path.join(self.base, name)
+                with open(path, encoding="utf-8", errors="replace") as part:
                     texts.append(part.read()[-4000:])
             except FileNotFoundError:
                 pass

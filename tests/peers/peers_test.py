@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The peers themselves: each rival takes a message and hands it out, each MTA hands over to a running
-Postern by LMTP and delivers into a spool, and script/peers starts and stops them."""
+"""The peers themselves: each rival takes a message and hands it out, each MTA hands over to a
+running Postern by LMTP and delivers into a spool, and script/peers starts and stops them."""
 
 import glob
 import os
@@ -108,7 +108,8 @@ class Rivals(unittest.TestCase):
     def test_nothing_stays_of_a_killed_test(self):
         """Whoever made an instance is killed: the kernel ends what ran in it."""
         script = ("import sys; sys.path.insert(0, sys.argv[1]); import peers\n"
-                  "p = peers.Popa3d().start(); print(p.jail.pid, p.base, flush=True); sys.stdin.read()")
+                  "p = peers.Popa3d().start(); print(p.jail.pid, p.base, flush=True)\n"
+                  "sys.stdin.read()")
         with subprocess.Popen([sys.executable, "-c", script, os.path.dirname(HERE)], text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE) as maker:
             pid, base = maker.stdout.readline().split()
@@ -243,6 +244,31 @@ class Recipients(unittest.TestCase):
                     self.assertEqual(smtp.rcpt("nobody@example.org")[0], 550)
             table.shutdown()
         self.assertIn("recipients nobody@example.org", Socketmap.asked)
+
+    def test_of_postern(self):
+        """Postern's own table: what it would refuse is refused by Postfix, at RCPT. While it is away
+        nobody is told that an address does not exist."""
+        with harness.Server(("as root", None), "--socketmap", "127.0.0.1:0") as server:
+            table = f"socketmap:inet:127.0.0.1:{server.ports['socketmap']}"
+            with peers.Postfix(USERS, lmtp=f"unix:{server.root}/run/lmtp.sock",
+                               recipients=f"{table}:recipients", domains=f"{table}:domains") as mta:
+                with mta.connect() as smtp:
+                    smtp.helo()
+                    smtp.mail("sender@example.net")
+                    for address, code in (("alice@example.org", 250), ("ALICE@Example.ORG", 250),
+                                          ("alice+lists@example.org", 250),
+                                          ("postmaster@example.org", 250),
+                                          ("nobody@example.org", 550)):
+                        self.assertEqual(smtp.rcpt(address)[0], code, address)
+                    self.assertEqual(smtp.data(MESSAGE)[0], 250)
+                mta.wait_delivered(3)  # Postfix takes the second for the first
+                self.assertGreaterEqual(server.login().stat()[0], 1)
+                self.assertEqual(server.stop(), 0)
+                with mta.connect() as smtp:
+                    smtp.helo()
+                    smtp.mail("sender@example.net")
+                    for address in ("alice@example.org", "nobody@example.org"):
+                        self.assertEqual(smtp.rcpt(address)[0], 451, address)
 
     def test_with_lmtp(self):
         self.check(lmtp="127.0.0.1:1")

@@ -17,12 +17,14 @@ class Postfix(Mta):
     groups = [("postdrop", POSTDROP, "")]
     delivered, deferred = r"status=sent", r"status=deferred"
 
-    def __init__(self, *words, recipients=None, settings=None, **others):
+    def __init__(self, *words, recipients=None, domains=None, settings=None, **others):
         """recipients: a lookup table of which addresses exist, "socketmap:inet:HOST:PORT:NAME" for
         one; without, with LMTP every address of the domain is taken, and for local delivery the
-        users' names. settings: further lines of main.cf, as a dictionary."""
+        users' names. domains: such a table of the domains that are handed over by LMTP, instead of
+        `domain`. settings: further lines of main.cf, as a dictionary."""
         super().__init__(*words, **others)
-        self.recipients, self.settings = recipients, settings or {}
+        self.recipients, self.domains = recipients, domains
+        self.settings = settings or {}
 
     @classmethod
     def prepare(cls, root):
@@ -50,7 +52,7 @@ class Postfix(Mta):
             "disable_dns_lookups": "yes", "smtpd_peername_lookup": "no",
         }
         if self.lmtp:
-            lines.update({"virtual_mailbox_domains": self.domain,
+            lines.update({"virtual_mailbox_domains": self.domains or self.domain,
                           "virtual_transport": f"lmtp:{self._next_hop()}"})
             if self.recipients:
                 lines["virtual_mailbox_maps"] = self.recipients

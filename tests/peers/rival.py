@@ -11,7 +11,8 @@ from .peer import Peer, free_ports
 
 
 class Rival(Peer):
-    """pop3_port answers POP3, pop3s_port POP3 in TLS. deliver() puts one message in, fill() many."""
+    """pop3_port answers POP3, pop3s_port POP3 in TLS where it can. deliver() puts one message in,
+    fill() many."""
 
     kind = "mbox"  # how it keeps mail: mbox, maildir or its own
     has_tls = True
