@@ -288,7 +288,7 @@ class Writer:
         """Writes what answers this command; what is left."""
         first, _, rest = octets.partition(b"\r\n")
         words = command.upper().split() or [""]
-        self.say("..." if first.startswith(b"+ ") else self.status(words, self.text(first)))
+        self.say("+ ..." if first.startswith(b"+ ") else self.status(words, self.text(first)))
         if not first.startswith(b"+OK") or words[0] not in ("LIST", "UIDL", "RETR", "TOP", "CAPA",
                                                             "AUTH") or \
            (words[0] in ("LIST", "UIDL") and len(words) > 1) or \
