@@ -65,6 +65,7 @@ static enum store_result open_under_lock(struct maildir_session *session, struct
 		maildir_folder_open(session->root, &session->place, &folder, error);
 	if (result != STORE_OK)
 		return result;
+	maildir_clear_leftovers(&folder, true, NULL); /* or the next one does */
 	int taken = maildir_take_in(&folder, &session->place);
 	if (taken >= 0)
 		return take_over(session, &folder, error);

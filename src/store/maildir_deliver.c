@@ -25,6 +25,7 @@
 struct maildir_delivery {
 	struct delivery base;
 	struct maildir_folder folder;
+	struct maildir_entry last;     /* of the index; without name when there is none */
 	struct maildir_entry *entries; /* base.count of them */
 	size_t written;                /* of them are in tmp/, or moved */
 	bool uids_appended;
@@ -120,19 +121,15 @@ static void describe(const struct delivery_request *request, uint64_t microsecon
 	entry->brought = request->uid.length > 0;
 }
 
-static uint64_t last_time(struct maildir_index *index)
+static uint64_t last_time(const struct maildir_delivery *delivery)
 {
-	struct maildir_entry last;
-	uint32_t count = maildir_index_count(index);
-	if (count == 0 || maildir_index_read(index, count, 1, false, &last) != STORE_OK)
-		return 0;
-	struct maildir_name name = maildir_name_parse(last.name);
+	struct maildir_name name = maildir_name_parse(delivery->last.name);
 	return name.second < UINT64_MAX / 2000000 ? name.second * 1000000 + name.microsecond : 0;
 }
 
 static int give_names(struct maildir_delivery *delivery, const struct delivery_request *requests)
 {
-	uint64_t last = last_time(delivery->folder.index);
+	uint64_t last = last_time(delivery);
 	for (size_t i = 0; i < delivery->base.count; i++) {
 		struct maildir_entry *entry = &delivery->entries[i];
 		last = time_of(&requests[i], last);
@@ -255,13 +252,23 @@ static struct maildir_delivery *delivery_new(size_t count)
 	return NULL;
 }
 
+/* All but the first `moved` of them: those are in new/ already, and may have been seen. */
 static void take_back(struct maildir_delivery *delivery, size_t moved)
 {
 	struct maildir_folder *folder = &delivery->folder;
-	for (size_t i = 0; i < delivery->written; i++)
-		file_unlink(i < moved ? folder->fresh : folder->tmp, delivery->entries[i].name);
+	for (size_t i = moved; i < delivery->written; i++)
+		file_unlink(folder->tmp, delivery->entries[i].name);
 	if (delivery->uids_appended && moved == 0)
 		uids_take_back(folder->root, folder->account, delivery->uids_end);
+}
+
+static bool read_last(struct maildir_delivery *delivery)
+{
+	struct maildir_index *index = delivery->folder.index;
+	uint32_t count = maildir_index_count(index);
+	delivery->last = (struct maildir_entry){0};
+	return count == 0 ||
+	       maildir_index_read(index, count, 1, false, &delivery->last) == STORE_OK;
 }
 
 /* All names are read only where it matters what is there: for a quota, for unique-ids, and when
@@ -276,21 +283,15 @@ static int look(struct maildir_delivery *delivery, const struct place *place,
 	int result = maildir_folder_make(folder, place);
 	if (result >= 0 && !matters)
 		folder->index = maildir_index_open(folder->root, folder->account);
-	if (result >= 0 && folder->index == NULL)
-		result = maildir_take_in(folder, place);
-	return result;
-}
-
-static enum store_result check_quota(struct maildir_index *index, const struct place *place,
-				     const struct delivery_request *requests, size_t count,
-				     struct error *error)
-{
-	struct maildrop_summary now = {.messages = maildir_index_count(index)};
-	struct maildir_entry last;
-	if (now.messages > 0 &&
-	    maildir_index_read(index, now.messages, 1, false, &last) == STORE_OK)
-		now.octets = last.total_octets;
-	return store_quota_check(place, now, requests, count, error);
+	if (result >= 0 && folder->index != NULL && !read_last(delivery)) {
+		maildir_index_remove(folder->root, folder->account);
+		maildir_index_close(folder->index);
+		folder->index = NULL;
+	}
+	if (result < 0 || folder->index != NULL)
+		return result;
+	result = maildir_take_in(folder, place);
+	return result >= 0 && !read_last(delivery) ? -EIO : result;
 }
 
 static enum store_result prepare_locked(struct maildir_delivery *delivery,
@@ -301,8 +302,10 @@ static enum store_result prepare_locked(struct maildir_delivery *delivery,
 	int result = look(delivery, place, requests);
 	if (result < 0)
 		return store_failure(error, result, "while opening the Maildir");
+	struct maildrop_summary now = {maildir_index_count(delivery->folder.index),
+				       delivery->last.total_octets};
 	enum store_result checked =
-		check_quota(delivery->folder.index, place, requests, delivery->base.count, error);
+		store_quota_check(place, now, requests, delivery->base.count, error);
 	if (checked == STORE_OK)
 		checked = uids_are_new(delivery, requests, error);
 	if (checked != STORE_OK)
@@ -366,8 +369,11 @@ enum store_result maildir_finish(struct delivery *base, bool commit, struct erro
 	else
 		take_back(delivery, 0);
 	for (size_t i = 0; commit && result >= 0 && i < base->count; i++)
-		if (!maildir_index_append(index, &delivery->entries[i]))
-			break; /* the next opening takes the rest in */
+		if (!maildir_index_append(index, &delivery->entries[i])) {
+			/* else the next message would not know when the last one came */
+			maildir_index_remove(delivery->folder.root, delivery->folder.account);
+			break;
+		}
 	delivery_free(delivery);
 	return result < 0 ? store_failure(error, result, "while delivering to the Maildir")
 			  : STORE_OK;

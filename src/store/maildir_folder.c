@@ -138,7 +138,7 @@ int maildir_clear_leftovers(struct maildir_folder *folder, bool remove, struct f
 			findings_add(findings, "tmp", 0, "%.100s: %s%s", name,
 				     own ? "a delivery was interrupted"
 					 : "left over for more than 36 hours",
-				     remove ? ": removed" : "; the next delivery clears it");
+				     remove ? ": removed" : "; the next opening clears it");
 		if (remove)
 			file_unlink(folder->tmp, name);
 	}

@@ -5,6 +5,7 @@
 #include "store/maildir_index.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,8 +232,8 @@ bool maildir_index_append(struct maildir_index *index, const struct maildir_entr
 			return false;
 		struct maildir_name before = maildir_name_parse(last.name),
 				    now = maildir_name_parse(entry->name);
-		if (maildir_name_compare(&before, &now) >= 0)
-			return false;
+		if (maildir_name_compare(&before, &now) > 0)
+			return true;
 	}
 	new_entry.total_octets = last.total_octets + entry->octets;
 	if (!entry_write(index, index->count + 1, &new_entry))
@@ -299,9 +300,11 @@ static struct file *builder_write(const struct maildir_builder *builder,
 	header.check = header_check(&header);
 	index_name(account, "", name);
 	index_name(account, ".new", temporary);
-	file_unlink(root->index, temporary);
 	struct bytes pieces[] = {{(const char *)&header, sizeof header},
 				 buffer_bytes(&builder->octets)};
+	int cleared = file_unlink(root->index, temporary);
+	if (cleared < 0 && cleared != -ENOENT)
+		return NULL;
 	if (file_open(root->index, temporary, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &file) < 0)
 		return NULL;
 	if (file_write(file, pieces, 2, 0) < 0 ||

@@ -56,8 +56,8 @@ struct maildir_walk {
 void maildir_walk_begin(struct maildir_walk *walk, struct maildir_index *index);
 const struct maildir_entry *maildir_walk_next(struct maildir_walk *walk); /* until the next call */
 
-/* Appends one entry (its total_octets is filled in); ID.file is held. False when it could not, or
- * when it does not belong behind the last: then no later one may be appended. */
+/* Appends one entry (its total_octets is filled in), unless it does not belong behind the last:
+ * then the next opening puts it in its place. ID.file is held. False when it could not. */
 bool maildir_index_append(struct maildir_index *index, const struct maildir_entry *entry);
 
 /* Marks a message as doubtful. What cannot be written is not: it is a cache. */

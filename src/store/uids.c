@@ -259,13 +259,14 @@ int uids_replace(const struct store_root *root, uint64_t account, struct bytes l
 	struct file *file;
 	uids_name(account, "", name);
 	uids_name(account, ".new", temporary);
-	file_unlink(root->uids, temporary);
+	int result = file_unlink(root->uids, temporary); /* of a rewriting that was cut */
+	if (result < 0 && result != -ENOENT)
+		return result;
 	if (lines.length == 0) {
-		int result = file_unlink(root->uids, name);
+		result = file_unlink(root->uids, name);
 		return result == -ENOENT ? 0 : result < 0 ? result : file_sync(root->uids);
 	}
-	int result =
-		file_open(root->uids, temporary, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &file);
+	result = file_open(root->uids, temporary, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &file);
 	if (result < 0)
 		return result;
 	result = file_write(file, &lines, 1, 0);

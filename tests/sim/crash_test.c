@@ -37,7 +37,8 @@ static uint64_t expectations(void *context, bool power_cut)
 	const struct world *world = context;
 
 	return sim_mix(model_digest(&world->model, power_cut),
-		       world->batch * 4u + world->full * 2u + world->reserve + world->level * 8u);
+		       world->batch * 4u + world->full * 2u + world->reserve +
+			       world->disorder * 8u + world->level * 16u);
 }
 
 static struct world branch_of(const struct world *parent, bool power_cut)
@@ -48,6 +49,8 @@ static struct world branch_of(const struct world *parent, bool power_cut)
 		.model = parent->model,
 		.full = parent->full,
 		.batch = parent->batch,
+		.disorder = parent->disorder,
+		.now_ms = parent->now_ms,
 		.reserve = parent->reserve,
 		.started = power_cut,
 		.killed = !power_cut || parent->killed ||
@@ -115,7 +118,7 @@ static void run(struct explorer_book *book, const struct world_kind *kind,
 	struct sim_disk *disk = sim_disk_new(book->settings.seed);
 	struct world world = {.kind = kind,
 			      .others = scenario->others,
-			      .reserve = (scenario->flags & SCENARIO_RESERVE) != 0,
+			      .reserve = kind->reserve && (scenario->flags & SCENARIO_RESERVE) != 0,
 			      .model = {.drops_count = scenario->drops}};
 
 	int length = snprintf(book->run, sizeof(book->run), "%s:%s", subject.name, scenario->name);

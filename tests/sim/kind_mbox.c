@@ -139,6 +139,7 @@ static const struct scenario own_scenarios[] = {
 
 const struct world_kind world_mbox = {
 	.kind = STORE_MBOX,
+	.reserve = true,
 	.role = role,
 	.tolerates = tolerates,
 	.digest = digest,

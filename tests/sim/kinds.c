@@ -7,6 +7,7 @@
 
 const struct world_kind *const world_kinds[] = {
 	&world_mbox,
+	&world_maildir,
 };
 const size_t world_kinds_count = sizeof(world_kinds) / sizeof(world_kinds[0]);
 

@@ -10,6 +10,7 @@
 
 struct world_kind {
 	enum store_kind kind;
+	bool reserve; /* removals on a full disk need one */
 	/* What a file is to the store, for the table. */
 	const char *(*role)(const char *path, bool directory, bool unnamed);
 	/* May verify name this after a recovery? */
@@ -20,6 +21,7 @@ struct world_kind {
 	size_t scenarios_count;
 };
 
+extern const struct world_kind world_maildir;
 extern const struct world_kind world_mbox;
 
 extern const struct world_kind *const world_kinds[];

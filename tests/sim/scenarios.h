@@ -11,7 +11,8 @@
 struct world;
 
 enum scenario_flags {
-	SCENARIO_RESERVE = 1 << 0, /* the server keeps a reserve for removals on a full disk */
+	SCENARIO_RESERVE = 1 << 0, /* the server keeps a reserve for removals on a full disk, if the
+				      kind needs one */
 	SCENARIO_REBOOT = 1 << 1   /* between the two parts */
 };
 

@@ -26,9 +26,11 @@ struct world {
 	bool full;          /* the disk may have no room: FULL is an answer */
 	bool batch;         /* several messages were written at once */
 	bool reserve;       /* this server keeps a reserve for removals on a full disk */
+	bool disorder;      /* other programs have left what verify names until a repair */
 	bool started;       /* by this world, out of a power cut: all that it finds is stable */
 	bool killed;        /* by this world, out of a process's end alone */
 	unsigned level;     /* how many recoveries deep; each delivers another message */
+	uint64_t now_ms, outer_ms; /* a millisecond goes by with each operation */
 	char problem[EXPLORER_TEXT_OCTETS];
 };
 
@@ -42,6 +44,8 @@ struct place world_place(const struct world *world, size_t drop);
 /* One message, whole: draft, prepare, finish. `uid`: brought along, or NULL. */
 void world_deliver(struct world *world, size_t drop, size_t message, const char *uid);
 void world_abort(struct world *world, size_t drop, size_t message);
+/* Something happens between prepare and the taking back. */
+void world_abort_with(struct world *world, size_t drop, size_t message, world_step *between);
 /* One message for both maildrops: both are prepared before either is finished. */
 void world_deliver_to_both(struct world *world, size_t message);
 /* Several messages in one delivery. */
@@ -60,6 +64,7 @@ void world_open(struct world *world, size_t drop, struct session *session_out);
 void world_bring_again(struct world *world, size_t drop);
 /* Removes the messages whose bit is set (bit 0: message 1) and closes. */
 void world_update(struct world *world, size_t drop, struct session *session, unsigned deleted);
+void world_repair(struct world *world, size_t drop);
 void world_close(struct session *session);
 void world_look(struct world *world, size_t drop); /* open and close */
 void world_verify(struct world *world, size_t drop);

@@ -93,7 +93,9 @@ static void finish(struct world *world, struct delivery *delivery, bool commit,
 	explorer_checkpoint(world->explorer);
 }
 
-static void deliver(struct world *world, size_t drop, size_t message, const char *uid, bool commit)
+/* `between` happens between prepare and finish. */
+static void deliver(struct world *world, size_t drop, size_t message, const char *uid, bool commit,
+		    world_step *between)
 {
 	struct draft *draft = make_draft(world, message);
 
@@ -107,6 +109,8 @@ static void deliver(struct world *world, size_t drop, size_t message, const char
 		memcpy(entry->uid, uid, strlen(uid) + 1);
 	struct delivery *delivery = prepare(world, drop, &request, entry, 1);
 
+	if (delivery != NULL && between != NULL)
+		between(world);
 	if (delivery != NULL)
 		finish(world, delivery, commit, entry, 1);
 	draft_free(draft);
@@ -114,14 +118,20 @@ static void deliver(struct world *world, size_t drop, size_t message, const char
 
 void world_deliver(struct world *world, size_t drop, size_t message, const char *uid)
 {
-	explorer_operation(world->explorer, uid != NULL ? "import" : "deliver");
-	deliver(world, drop, message, uid, true);
+	world_operation(world, uid != NULL ? "import" : "deliver");
+	deliver(world, drop, message, uid, true, NULL);
 }
 
 void world_abort(struct world *world, size_t drop, size_t message)
 {
-	explorer_operation(world->explorer, "abort");
-	deliver(world, drop, message, NULL, false);
+	world_operation(world, "abort");
+	deliver(world, drop, message, NULL, false, NULL);
+}
+
+void world_abort_with(struct world *world, size_t drop, size_t message, world_step *between)
+{
+	world_operation(world, "abort");
+	deliver(world, drop, message, NULL, false, between);
 }
 
 void world_deliver_to_both(struct world *world, size_t message)
@@ -129,7 +139,7 @@ void world_deliver_to_both(struct world *world, size_t message)
 	struct delivery *deliveries[2];
 	struct model_entry *entries[2];
 
-	explorer_operation(world->explorer, "deliver");
+	world_operation(world, "deliver");
 	struct draft *draft = make_draft(world, message);
 
 	if (draft == NULL)
@@ -157,7 +167,7 @@ void world_import(struct world *world, size_t drop, size_t first, size_t count)
 	size_t made = 0;
 
 	assert(count <= 3);
-	explorer_operation(world->explorer, "import");
+	world_operation(world, "import");
 	world->batch = world->batch || count > 1;
 	for (; made < count; made++) {
 		drafts[made] = make_draft(world, first + made);
@@ -179,6 +189,21 @@ void world_import(struct world *world, size_t drop, size_t first, size_t count)
 		finish(world, delivery, true, entries, count);
 	for (size_t i = 0; i < count; i++)
 		draft_free(drafts[i]);
+}
+
+void world_repair(struct world *world, size_t drop)
+{
+	struct place place = world_place(world, drop);
+	struct findings findings;
+	struct error error = {0};
+
+	world_operation(world, "repair");
+	enum store_result result = store_repair(&world->root, &place, &findings, &error);
+
+	if (world_allows(world, "repairing", result, &error))
+		world->disorder = false;
+	findings_free(&findings);
+	explorer_checkpoint(world->explorer);
 }
 
 static void bring_again(struct world *world, size_t drop, struct model_entry *entry)
@@ -212,7 +237,7 @@ void world_bring_again(struct world *world, size_t drop)
 
 	for (size_t i = model->count; i-- > 0;)
 		if (model->entries[i].brought && model->entries[i].after_cut == MAYBE) {
-			explorer_operation(world->explorer, "import");
+			world_operation(world, "import");
 			bring_again(world, drop, &model->entries[i]);
 		}
 }
@@ -225,7 +250,7 @@ void world_update(struct world *world, size_t drop, struct session *session, uns
 
 	if (session->maildrop == NULL)
 		return;
-	explorer_operation(world->explorer, "update");
+	world_operation(world, "update");
 	for (uint32_t i = 0; i < session->messages; i++)
 		if ((deleted >> i & 1) != 0)
 			set(&model->entries[session->entries[i]], 1, MAYBE, MAYBE);

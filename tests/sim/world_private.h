@@ -4,6 +4,9 @@
 
 #include "world.h"
 
+/* An operation begins; the clock goes on. */
+void world_operation(struct world *world, const char *name);
+
 bool world_has_failed(const struct world *world); /* the injected fault has come */
 
 /* Is OK, or an answer that the injected fault or the full disk explains? True for OK only; any
