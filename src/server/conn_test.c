@@ -417,8 +417,16 @@ static void test_deadlines(void **state)
 		{"LMTP, at", &lmtp_service, SMTP_LAST, SMTP_SESSION_MAX_MS},
 		{"LMTP, above", &lmtp_service, SMTP_LAST + 1, SMTP_SESSION_MAX_MS},
 		{"LMTP, over", &lmtp_service, SMTP_SESSION_MAX_MS + 1, SMTP_SESSION_MAX_MS},
-		{"POP3 before login", &pop3_service, 5, POP3_LOGIN_TIMEOUT_MS},
+		{"POP3 before login, one below", &pop3_service, POP3_LOGIN_TIMEOUT_MS - 1,
+		 POP3_LOGIN_TIMEOUT_MS},
+		{"POP3 before login, at", &pop3_service, POP3_LOGIN_TIMEOUT_MS,
+		 POP3_LOGIN_TIMEOUT_MS},
+		{"POP3 before login, above", &pop3_service, POP3_LOGIN_TIMEOUT_MS + 1,
+		 POP3_LOGIN_TIMEOUT_MS},
 	};
+	static const uint64_t idle[] = {0, POP3_IDLE_TIMEOUT_MS - 1, POP3_IDLE_TIMEOUT_MS,
+					POP3_IDLE_TIMEOUT_MS + 1};
+	char name[] = "alice@example.org";
 	struct pop3_session session = {.conn = {.since_ms = BEGIN}};
 
 	(void)state;
@@ -428,6 +436,12 @@ static void test_deadlines(void **state)
 							     BEGIN + deadlines[i].after_ms) ==
 			   BEGIN + deadlines[i].deadline_after_ms);
 	}
+	/* RFC 1939 section 3: at least 10 minutes, from each sign of life on. */
+	assert_true(POP3_IDLE_TIMEOUT_MS >= 10 * 60 * 1000);
+	session.name = name;
+	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++)
+		assert_int_equal(pop3_service.deadline_ms(&session.conn, BEGIN + idle[i]),
+				 BEGIN + idle[i] + POP3_IDLE_TIMEOUT_MS);
 }
 
 static void on_message(void *context, const union message *message, const int *descriptors,
