@@ -12,46 +12,129 @@ struct row {
 	uint64_t accounts[RECIPIENTS_MAX]; /* 0 ends */
 	uint64_t held;                     /* another delivery has this account */
 	uint64_t retired;                  /* this account's place is out of date */
+	uint64_t small;                    /* this account may hold less than the message */
+	uint64_t full;                     /* this one may hold no more than it does */
+	uint64_t gone;                     /* the caller knows already that this one is no more */
 	bool last_try, all_or_nothing;
 	enum batch_result result;
 	enum error_code outcomes[RECIPIENTS_MAX]; /* with DONE */
 	uint32_t delivered;                       /* messages in all maildrops together */
 };
 
+#define ALL .all_or_nothing = true
+
 static const struct row rows[] = {
-	{"one", {1}, 0, 0, false, false, BATCH_DONE, {ERROR_NONE}, 1},
-	{"two, not in order", {3, 2}, 0, 0, false, false, BATCH_DONE, {ERROR_NONE}, 2},
-	{"twice the same", {5, 4, 5}, 0, 0, false, false, BATCH_DONE, {ERROR_NONE}, 2},
-	{"the first is held", {6, 7}, 6, 0, false, false, BATCH_AGAIN, {ERROR_NONE}, 0},
-	{"the last is held", {8, 9}, 9, 0, false, false, BATCH_AGAIN, {ERROR_NONE}, 0},
-	{"held to the end",
-	 {10, 11, 11},
-	 11,
-	 0,
-	 true,
-	 false,
-	 BATCH_DONE,
-	 {ERROR_NONE, ERROR_TEMPORARY, ERROR_TEMPORARY},
-	 1},
-	{"held to the end, all or nothing",
-	 {12, 13},
-	 13,
-	 0,
-	 true,
-	 true,
-	 BATCH_DONE,
-	 {ERROR_TEMPORARY, ERROR_TEMPORARY},
-	 0},
-	{"moved", {14, 15}, 0, 15, false, false, BATCH_CHANGED, {ERROR_NONE}, 0},
-	{"moved again and again",
-	 {16, 17},
-	 0,
-	 17,
-	 true,
-	 false,
-	 BATCH_DONE,
-	 {ERROR_NONE, ERROR_TEMPORARY},
-	 1},
+	{.name = "one",
+	 .accounts = {1},
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 1},
+	{.name = "two, not in order",
+	 .accounts = {3, 2},
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 2},
+	{.name = "twice the same",
+	 .accounts = {5, 4, 5},
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 2},
+	{.name = "the first is held",
+	 .accounts = {6, 7},
+	 .held = 6,
+	 .result = BATCH_AGAIN,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 0},
+	{.name = "the last is held",
+	 .accounts = {8, 9},
+	 .held = 9,
+	 .result = BATCH_AGAIN,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 0},
+	{.name = "held to the end",
+	 .accounts = {10, 11, 11},
+	 .held = 11,
+	 .last_try = true,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE, ERROR_TEMPORARY, ERROR_TEMPORARY},
+	 .delivered = 1},
+	{.name = "held to the end, all or nothing",
+	 .accounts = {12, 13},
+	 .held = 13,
+	 .last_try = true,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_TEMPORARY, ERROR_TEMPORARY},
+	 .delivered = 0},
+	{.name = "moved",
+	 .accounts = {14, 15},
+	 .retired = 15,
+	 .result = BATCH_CHANGED,
+	 .outcomes = {ERROR_NONE},
+	 .delivered = 0},
+	{.name = "moved again and again",
+	 .accounts = {16, 17},
+	 .retired = 17,
+	 .last_try = true,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE, ERROR_TEMPORARY},
+	 .delivered = 1},
+	{.name = "too large for one",
+	 .accounts = {20, 21},
+	 .small = 20,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_TOO_LARGE, ERROR_NONE},
+	 .delivered = 1},
+	{.name = "too large for one, all or nothing",
+	 .accounts = {22, 23},
+	 .small = 23,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_TOO_LARGE, ERROR_TOO_LARGE},
+	 .delivered = 0},
+	{.name = "no room for one",
+	 .accounts = {24, 25},
+	 .full = 25,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE, ERROR_QUOTA},
+	 .delivered = 2},
+	{.name = "no room for one, all or nothing",
+	 .accounts = {26, 27},
+	 .full = 27,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_QUOTA, ERROR_QUOTA},
+	 .delivered = 1},
+	{.name = "what may pass goes before what will not",
+	 .accounts = {28, 29, 30},
+	 .small = 28,
+	 .full = 30,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_TOO_LARGE, ERROR_QUOTA, ERROR_QUOTA},
+	 .delivered = 1},
+	{.name = "one is no more",
+	 .accounts = {31, 32},
+	 .gone = 31,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NO_USER, ERROR_NONE},
+	 .delivered = 1},
+	{.name = "one is no more, all or nothing",
+	 .accounts = {33, 34},
+	 .gone = 34,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NO_USER, ERROR_NO_USER},
+	 .delivered = 0},
+	{.name = "one is no more, another is held, all or nothing",
+	 .accounts = {35, 36},
+	 .gone = 35,
+	 .held = 36,
+	 .last_try = true,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NO_USER, ERROR_TEMPORARY},
+	 .delivered = 0},
 };
 
 static struct place place_of(uint64_t account)
@@ -108,6 +191,21 @@ static void let_go(struct delivery *delivery, bool commit)
 		test_check(delivery_finish(delivery, commit, &error) == STORE_OK);
 }
 
+static void prepare_recipient(const struct store_root *root, const struct row *row,
+			      const struct draft *other, struct batch_recipient *recipient)
+{
+	uint64_t account = recipient->place.account;
+
+	if (account == row->small)
+		recipient->place.octets_max = 10;
+	if (account == row->full) {
+		let_go(hold(root, account, other), true);
+		recipient->place.messages_max = 1;
+	}
+	recipient->done = account == row->gone;
+	recipient->outcome = recipient->done ? ERROR_NO_USER : ERROR_NONE;
+}
+
 static void check_outcomes(const struct row *row, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
@@ -141,6 +239,7 @@ static void run(const struct store_root *root, const struct row *row)
 		recipients[batch.count].place = place_of(row->accounts[batch.count]);
 		(void)snprintf(recipients[batch.count].account,
 			       sizeof(recipients[batch.count].account), "user");
+		prepare_recipient(root, row, other, &recipients[batch.count]);
 	}
 	holder = hold(root, row->held, other);
 	if (row->retired != 0) {

@@ -36,6 +36,15 @@ static const struct row rows[] = {
 	{"no value", NULL, {"--pop3"}, ERROR_USAGE, "--pop3", 0, 0, false},
 	{"twice", NULL, {"--workers", "1", "--workers", "2"}, ERROR_USAGE, "twice", 0, 0, false},
 	{"a host name", NULL, {"--pop3", "mail:110"}, ERROR_USAGE, "mail:110", 0, 0, false},
+	{"SMTP and socketmap",
+	 NULL,
+	 {"--smtp", ":25", "--socketmap", "unix:/x"},
+	 ERROR_NONE,
+	 NULL,
+	 5,
+	 0,
+	 false},
+	{"SMTP on a unix socket", NULL, {"--smtp", "unix:/x"}, ERROR_USAGE, "unix:/x", 0, 0, false},
 	{"POP3 on a unix socket", NULL, {"--pop3", "unix:/x"}, ERROR_USAGE, "unix:/x", 0, 0, false},
 	{"half a pair", NULL, {"--tls-key", "x"}, ERROR_USAGE, "--tls-cert", 0, 0, false},
 	{"the file",
@@ -373,6 +382,85 @@ static void test_paths(void **state)
 }
 
 /* Every flag that is understood is in the help. */
+/* Of each list one below, at and above its limit; networks and users as they are told to a worker.
+ */
+static void test_trust(void **state)
+{
+	static const struct {
+		const char *name, *flag, *value;
+		int flags;
+		uint32_t networks, users; /* of a config without problems; 0: a problem */
+	} rows_of_trust[] =
+		{
+			{"neither", NULL, NULL, 0, 2, 0},
+			{"a network", "--trusted-networks", "192.0.2.0/24", 1, 1, 0},
+			{"none", "--trusted-networks", "none", 1, 0, 0},
+			{"networks, one below", "--trusted-networks", "::1",
+			 TRUSTED_NETWORKS_MAX - 1, TRUSTED_NETWORKS_MAX - 1, 0},
+			{"networks, at", "--trusted-networks", "::1", TRUSTED_NETWORKS_MAX,
+			 TRUSTED_NETWORKS_MAX, 0},
+			{"a user by number", "--trusted-users", "4711", 1, 2, 1},
+			{"a user by name", "--trusted-users", "root", 1, 2, 1},
+			{"users, one below", "--trusted-users", "7", TRUSTED_USERS_MAX - 1, 2,
+			 TRUSTED_USERS_MAX - 1},
+			{"users, at", "--trusted-users", "7", TRUSTED_USERS_MAX, 2,
+			 TRUSTED_USERS_MAX},
+		},
+	  problems[] = {
+		  {"networks, above", "--trusted-networks", "::1", TRUSTED_NETWORKS_MAX + 1, 0, 0},
+		  {"users, above", "--trusted-users", "7", TRUSTED_USERS_MAX + 1, 0, 0},
+		  {"no network", "--trusted-networks", "192.0.2.1/24", 1, 0, 0},
+		  {"no user", "--trusted-users", "no such user", 1, 0, 0},
+	  };
+	static struct config config;
+	char *arguments[2 * (TRUSTED_NETWORKS_MAX + 1)];
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows_of_trust) / sizeof(rows_of_trust[0]); i++) {
+		test_row(rows_of_trust[i].name);
+		for (int j = 0; j < rows_of_trust[i].flags; j++) {
+			arguments[2 * j] = (char *)(uintptr_t)rows_of_trust[i].flag;
+			arguments[2 * j + 1] = (char *)(uintptr_t)rows_of_trust[i].value;
+		}
+		test_check(config_parse(2 * rows_of_trust[i].flags, arguments, "/nowhere", &config,
+					&error) == ERROR_NONE);
+		test_check(config.trusted_count == rows_of_trust[i].networks);
+		test_check(config.trusted_user_count == rows_of_trust[i].users);
+	}
+	for (size_t i = 0; i < sizeof(problems) / sizeof(problems[0]); i++) {
+		test_row(problems[i].name);
+		for (int j = 0; j < problems[i].flags; j++) {
+			arguments[2 * j] = (char *)(uintptr_t)problems[i].flag;
+			arguments[2 * j + 1] = (char *)(uintptr_t)problems[i].value;
+		}
+		test_check(config_parse(2 * problems[i].flags, arguments, "/nowhere", &config,
+					&error) == ERROR_USAGE);
+	}
+}
+
+static void test_message_limits(void **state)
+{
+	static const struct {
+		const char *value;
+		bool good;
+	} values[] = {{"65535", false},    {"65536", true},     {"65537", true},
+		      {"268435455", true}, {"268435456", true}, {"268435457", false},
+		      {"1M", false},       {"", false}};
+	static struct config config;
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		char flag[] = "--message-octets-max";
+		char *arguments[] = {flag, (char *)(uintptr_t)values[i].value};
+
+		test_row(values[i].value);
+		test_check((config_parse(2, arguments, "/nowhere", &config, &error) ==
+			    ERROR_NONE) == values[i].good);
+	}
+}
+
 static void test_help(void **state)
 {
 	static const char *const flags[] = {"--pop3 ",
@@ -384,6 +472,11 @@ static void test_help(void **state)
 					    "--allow-plaintext ",
 					    "--mail-root ",
 					    "--connections-per-address ",
+					    "--smtp ",
+					    "--socketmap ",
+					    "--message-octets-max ",
+					    "--trusted-networks ",
+					    "--trusted-users ",
 					    "--log-to ",
 					    "--log-format ",
 					    "--log-level "};
@@ -405,5 +498,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),          cmocka_unit_test(test_problems),
 	cmocka_unit_test(test_many_problems), cmocka_unit_test(test_listeners_max),
 	cmocka_unit_test(test_paths),         cmocka_unit_test(test_help),
+	cmocka_unit_test(test_trust),         cmocka_unit_test(test_message_limits),
 };
 TEST_MAIN(tests)

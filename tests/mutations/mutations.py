@@ -7,6 +7,8 @@ it). `more` are further edits that belong to the same fault.
 
 CRASH = "tests/sim/crash_test --kind mbox"
 MBOX = "src/store/mbox_test"
+MODEL = "src/protocol/smtp_server_model_test"
+BATCH = "src/server/batch_test"
 
 
 class Mutation:
@@ -171,6 +173,38 @@ MUTATIONS = [
              "(!newest || node->entry->age < newest->age))",
              "a login is measured against a session that has lost the maildrop already",
              ("src/server/registry_test",)),
+
+    # ---- the end of the data, and one answer for all ----
+    Mutation("end-behind-bare-lf", "src/base/wire.c",
+             "\t\tif (decoder->line_end == WIRE_ANY_LF)\n\t\t\tdecoder->state = WIRE_LINE_START;",
+             "\t\tdecoder->state = WIRE_LINE_START;",
+             "SMTP smuggling: a dot behind a bare LF ends the message", tests=(MODEL,)),
+    Mutation("stuffing-behind-cr", "src/base/wire.c",
+             "\tdecoder->bare_cr = true;\n\t*out++ = '\\r';\n\treturn decode_in_line",
+             "\tdecoder->bare_cr = true;\n\t*out++ = '\\r';\n\tif (octet == '.')\n\t\treturn out;\n"
+             "\treturn decode_in_line",
+             "a dot behind a bare CR is taken off as if a line began there", tests=(MODEL,)),
+    Mutation("bare-lf-is-welcome", "src/protocol/smtp_server.c",
+             "return server->rejects_bare_lf && server->decoder.bare_lf;",
+             "return server->rejects_bare_lf && server->decoder.bare_cr;",
+             "a stranger's bare newlines are taken", tests=(MODEL,)),
+    Mutation("state-from-before-tls", "src/protocol/smtp_server.c",
+             "\tkept_drop(&server->helo);\n\tserver->bad_commands = 0;",
+             "\tserver->bad_commands = 0;",
+             "what was said in plain text counts within TLS",
+             tests=("src/protocol/smtp_commands_test",)),
+    Mutation("all-or-some", "src/server/batch.c",
+             "if (result != BATCH_DONE || worst(batch))",
+             "if (result != BATCH_DONE)",
+             "SMTP's refusal leaves copies with those who had room", tests=(BATCH,)),
+    Mutation("permanent-before-temporary", "src/server/batch.c",
+             "if (error_meaning(it->outcome)->smtp[0] == '4')",
+             "if (error_meaning(it->outcome)->smtp[0] == '5')",
+             "a message bounces that could have been delivered an hour later", tests=(BATCH,)),
+    Mutation("bucket-without-bottom", "src/server/peers.c",
+             "\tentry->octets += octets;\n",
+             "",
+             "a local user may fill the disk", tests=("src/server/peers_test",)),
     Mutation("stls-obeys-what-was-read", "src/server/conn.c",
              "if (in.length == 0 && !link_has_plain_input(conn->link))",
              "if ((in.length == 0 || true) && !link_has_plain_input(conn->link))",
