@@ -172,8 +172,8 @@ static enum store_result find_uids(struct maildir_index *index, const struct byt
 	return walk.result;
 }
 
-/* "There already" makes somebody delete his copy: it has to be on stable storage. What was
- * delivered before may have been moved to new/ by a process that died before it synced that. */
+/* "There already" makes somebody delete his copy, so it has to be on stable storage, and so has the
+ * removal of what is no more: a process may have died before it synced what it moved or removed. */
 static enum store_result uids_are_new(struct maildir_delivery *delivery,
 				      const struct delivery_request *requests, struct error *error)
 {
@@ -185,18 +185,17 @@ static enum store_result uids_are_new(struct maildir_delivery *delivery,
 		if (requests[i].uid.length > 0)
 			uids[count++] = requests[i].uid;
 	qsort(uids, count, sizeof *uids, compare_uids);
+	int synced = count > 0 ? maildir_sync_messages(&delivery->folder) : 0;
 	enum store_result result =
 		count > 0 ? find_uids(delivery->folder.index, uids, count) : STORE_OK;
 	free(uids);
-	if (result == STORE_IO)
-		error_set(error, ERROR_IO, "the index cannot be read");
-	if (result != STORE_EXISTS)
-		return result;
-	int synced = maildir_sync_messages(&delivery->folder);
 	if (synced < 0)
 		return store_failure(error, synced, "while syncing the Maildir");
-	error_set(error, ERROR_DATA, "a message with this unique-id is there already");
-	return STORE_EXISTS;
+	if (result == STORE_IO)
+		error_set(error, ERROR_IO, "the index cannot be read");
+	if (result == STORE_EXISTS)
+		error_set(error, ERROR_DATA, "a message with this unique-id is there already");
+	return result;
 }
 
 /* Before any message can be seen. */
@@ -282,7 +281,7 @@ static int look(struct maildir_delivery *delivery, const struct place *place,
 		matters = matters || requests[i].uid.length > 0;
 	int result = maildir_folder_make(folder, place);
 	if (result >= 0 && !matters)
-		folder->index = maildir_index_open(folder->root, folder->account);
+		folder->index = maildir_index_open(folder->root, folder->account, folder->top);
 	if (result >= 0 && folder->index != NULL && !read_last(delivery)) {
 		maildir_index_remove(folder->root, folder->account);
 		maildir_index_close(folder->index);

@@ -22,7 +22,8 @@ struct stored_header {
 	char magic[16];
 	uint64_t salt;
 	uint64_t account;
-	char zero[RECORD_OCTETS - 36];
+	uint64_t inode; /* of the Maildir */
+	char zero[RECORD_OCTETS - 44];
 	uint32_t check;
 };
 
@@ -116,11 +117,12 @@ static void index_name(uint64_t account, const char *suffix, char name[32])
 
 /* ---- reading ---- */
 
-struct maildir_index *maildir_index_open(const struct store_root *root, uint64_t account)
+struct maildir_index *maildir_index_open(const struct store_root *root, uint64_t account,
+					 struct file *top)
 {
 	char name[32];
 	struct stored_header header;
-	struct file_status status;
+	struct file_status status, maildir;
 	struct file *file = NULL;
 	struct maildir_index *index = NULL;
 	index_name(account, "", name);
@@ -129,6 +131,7 @@ struct maildir_index *maildir_index_open(const struct store_root *root, uint64_t
 	ssize_t length = file_read(file, &header, sizeof header, 0, false);
 	if (length == sizeof header && memcmp(header.magic, magic, sizeof magic) == 0 &&
 	    header.check == header_check(&header) && header.account == account &&
+	    file_status(top, &maildir) == 0 && header.inode == maildir.inode &&
 	    file_status(file, &status) == 0)
 		index = calloc(1, sizeof *index);
 	if (index == NULL) {
@@ -288,15 +291,19 @@ bool maildir_builder_add(struct maildir_builder *builder, const struct maildir_e
 
 /* Writes the file beside the old one and puts it in its stead. NULL when the disk refuses. */
 static struct file *builder_write(const struct maildir_builder *builder,
-				  const struct store_root *root, uint64_t account)
+				  const struct store_root *root, uint64_t account, struct file *top)
 {
 	char name[32], temporary[32];
 	struct stored_header header;
+	struct file_status maildir;
 	struct file *file = NULL;
+	if (file_status(top, &maildir) < 0)
+		return NULL;
 	memset(&header, 0, sizeof header);
 	memcpy(header.magic, magic, sizeof magic);
 	header.salt = builder->salt;
 	header.account = account;
+	header.inode = maildir.inode;
 	header.check = header_check(&header);
 	index_name(account, "", name);
 	index_name(account, ".new", temporary);
@@ -317,7 +324,8 @@ static struct file *builder_write(const struct maildir_builder *builder,
 }
 
 struct maildir_index *maildir_builder_finish(struct maildir_builder *builder,
-					     const struct store_root *root, uint64_t account)
+					     const struct store_root *root, uint64_t account,
+					     struct file *top)
 {
 	struct maildir_index *index = calloc(1, sizeof *index);
 	if (index == NULL) {
@@ -326,7 +334,7 @@ struct maildir_index *maildir_builder_finish(struct maildir_builder *builder,
 	}
 	index->count = builder->count;
 	index->salt = builder->salt;
-	index->file = builder_write(builder, root, account);
+	index->file = builder_write(builder, root, account, top);
 	if (index->file != NULL) {
 		maildir_builder_free(builder);
 		return index;

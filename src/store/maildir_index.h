@@ -7,7 +7,8 @@
  * be read anew is written over its entry. It is never synced: whoever opens a maildrop compares
  * every entry with the names that are there, and a hole from a power cut fails its checksum.
  *
- * That there is one says: the names of the Maildir and its folders are on stable storage.
+ * That there is one says: the names of the Maildir and its folders are on stable storage. It knows
+ * its Maildir by inode, so that one of another place of the account is not taken for it.
  *
  * A disk error or a full disk costs the cache, never the session: the entries are then in memory.
  */
@@ -35,8 +36,9 @@ struct maildir_entry {
 
 struct maildir_index;
 
-/* NULL: there is none, or it cannot be used. */
-struct maildir_index *maildir_index_open(const struct store_root *root, uint64_t account);
+/* Of the Maildir whose folder is `top`. NULL: there is none, or it cannot be used. */
+struct maildir_index *maildir_index_open(const struct store_root *root, uint64_t account,
+					 struct file *top);
 void maildir_index_close(struct maildir_index *index); /* NULL is allowed */
 uint32_t maildir_index_count(const struct maildir_index *index);
 
@@ -81,6 +83,7 @@ bool maildir_builder_add(struct maildir_builder *builder,
 /* Writes it in the old one's stead and opens it; when that fails the index lives in memory. Takes
  * what the builder holds. NULL only when memory has run out. */
 struct maildir_index *maildir_builder_finish(struct maildir_builder *builder,
-					     const struct store_root *root, uint64_t account);
+					     const struct store_root *root, uint64_t account,
+					     struct file *top);
 
 #endif

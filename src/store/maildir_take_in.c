@@ -211,7 +211,8 @@ static int make_index(struct taking_in *taking)
 		result = maildir_sync_names(folder, taking->place);
 	if (result < 0)
 		return result;
-	folder->index = maildir_builder_finish(&taking->builder, folder->root, folder->account);
+	folder->index = maildir_builder_finish(&taking->builder, folder->root, folder->account,
+					       folder->top);
 	return folder->index != NULL ? 0 : -ENOMEM;
 }
 
@@ -222,7 +223,7 @@ int maildir_take_in(struct maildir_folder *folder, const struct place *place)
 		maildir_index_remove(folder->root, folder->account);
 		return 0;
 	}
-	taking.known = maildir_index_open(folder->root, folder->account);
+	taking.known = maildir_index_open(folder->root, folder->account, folder->top);
 	int result = list_all(&taking);
 	if (result >= 0 && index_is_right(&taking)) {
 		folder->index = taking.known;

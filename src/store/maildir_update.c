@@ -127,7 +127,9 @@ static int remove_files(struct removal *removal)
 static void renew_index(struct removal *removal)
 {
 	const struct maildir_folder *folder = &removal->folder;
-	struct maildir_index *known = maildir_index_open(folder->root, folder->account);
+	struct maildir_index *known =
+		folder->top != NULL ? maildir_index_open(folder->root, folder->account, folder->top)
+				    : NULL;
 	struct maildir_builder builder;
 	struct maildir_walk walk;
 	const struct maildir_entry *entry;
@@ -137,8 +139,8 @@ static void renew_index(struct removal *removal)
 	while (good && (entry = maildir_walk_next(&walk)) != NULL)
 		good = removes(removal, entry->name) || maildir_builder_add(&builder, entry);
 	if (good && walk.result == STORE_OK)
-		maildir_index_close(
-			maildir_builder_finish(&builder, folder->root, folder->account));
+		maildir_index_close(maildir_builder_finish(&builder, folder->root, folder->account,
+							   folder->top));
 	maildir_builder_free(&builder);
 	maildir_index_close(known);
 }

@@ -178,7 +178,9 @@ enum store_result maildir_verify(const struct store_root *root, const struct pla
 	if (opened != STORE_OK)
 		return opened;
 	maildir_list_init(&verification.list);
-	verification.folder.index = maildir_index_open(root, place->account);
+	if (verification.folder.top != NULL)
+		verification.folder.index =
+			maildir_index_open(root, place->account, verification.folder.top);
 	int result = maildir_clear_leftovers(&verification.folder, false, findings_out);
 	if (result >= 0)
 		result = check_files(&verification);

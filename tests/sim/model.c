@@ -107,6 +107,7 @@ struct model_entry *model_move_to_end(struct model_drop *drop, struct model_entr
 
 	memmove(entry, entry + 1, (size_t)(last - entry) * sizeof(*entry));
 	*last = moved;
+	last->again = true;
 	return last;
 }
 
@@ -172,10 +173,10 @@ static bool uid_of_another(const struct model_drop *drop, const struct model_ent
 /* Of messages that nobody was told of, a later one may have come to lie before an earlier one. */
 static bool seen_behind(const struct model_drop *drop, const struct model_entry *entry)
 {
-	if (entry->now != PRESENT)
+	if (entry->now != PRESENT || entry->again)
 		return false;
 	for (entry++; entry < drop->entries + drop->count; entry++)
-		if (entry->seen && entry->now == PRESENT)
+		if (entry->seen && entry->now == PRESENT && !entry->again)
 			return true;
 	return false;
 }

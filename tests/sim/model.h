@@ -38,7 +38,8 @@ struct model_entry {
 	enum presence now, after_cut;
 	char uid[UID_MAX + 1]; /* empty while unknown */
 	bool brought;          /* the unique-id came with the message */
-	bool seen;             /* by the observation under way */
+	bool again; /* delivered once more: the first copy may come back in its old place */
+	bool seen;  /* by the observation under way */
 };
 
 #define MODEL_ENTRIES_MAX 20
