@@ -153,7 +153,9 @@ class Postern:
         return variables
 
     def add(self, name, secret, flags, domain):
-        self.server.run("account", "add", name, "--store", self.store, "--password-file", "-",
+        # A spool is another program's file: it needs a path where accounts have no user of their own.
+        path = ["--path", "%s/%s" % (domain, name.partition("@")[0])] if self.store == "spool" else []
+        self.server.run("account", "add", name, "--store", self.store, "--password-file", "-", *path,
                         *[flag.replace("{domain}", domain) for flag in flags],
                         text=unescape(secret))
 
