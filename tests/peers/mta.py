@@ -2,6 +2,7 @@
 
 import os
 import smtplib
+import time
 
 from .debian import MAIL_GROUP
 from .peer import Peer, free_ports
@@ -71,6 +72,18 @@ class Mta(Peer):
     def wait_delivered(self, count=1, since=0, seconds=120):
         """Until that many deliveries to recipients are done, since log.mark()."""
         return self.log.wait_for(self.delivered, count, since, seconds)
+
+    def drain(self, count, since=0, seconds=600):
+        """As wait_delivered(), but what was put off, because a mailbox was locked for too long or
+        the server was away, is tried again every few seconds instead of minutes later."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.wait_delivered(count, since, seconds=3)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+                self.flush()
 
     def flush(self):
         """Tries again at once what was put off; minutes would pass else."""

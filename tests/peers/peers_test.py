@@ -187,7 +187,7 @@ class Spools(unittest.TestCase):
     def check(self, kind, **settings):
         with tempfile.TemporaryDirectory() as spool, kind(USERS, spool=spool, **settings) as mta:
             mta.send_many([PLAIN] * 20, "alice", "bob")
-            mta.wait_delivered(40)
+            mta.drain(40)
             for user, uid in (("alice", 10001), ("bob", 10002)):
                 with open(f"{spool}/{user}", "rb") as mbox:
                     messages = re.split(rb"(?m)^From ", mbox.read())
