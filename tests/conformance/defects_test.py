@@ -9,7 +9,8 @@ from dialogue import Mismatch, Player, read_all, unescape
 from small_server import DEFECTS, SECRET, SmallServer
 from targets import open_connection
 
-KNOWN = {"capa"}  # what the small server has of the features that dialogues need
+# What the small server has of the features that dialogues need.
+KNOWN = {"capa", "top", "uidl", "user", "resp-codes", "auth-resp-code", "pipelining"}
 
 
 class Target:

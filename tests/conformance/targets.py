@@ -67,6 +67,12 @@ def stores():
     return taken
 
 
+def features_of(capabilities):
+    """From the answer to CAPA: its tags, `capa` where there is one, `auth` for AUTH PLAIN."""
+    features = {tag.lower() for tag in capabilities} | ({"capa"} if capabilities else set())
+    return features | ({"auth"} if "PLAIN" in capabilities.get("SASL", []) else set())
+
+
 def lacks_flags(dialogue):
     """Why a built postern has not the flags it needs, or None."""
     given = {"serve": dialogue.words("serve"),
@@ -119,8 +125,7 @@ class Postern:
         pop3 = poplib.POP3("127.0.0.1", self.ports["pop3", "127.0.0.1"], timeout=PATIENCE)
         capabilities = pop3.capa()
         pop3.close()
-        features |= {"capa"} | ({"stls"} if "STLS" in capabilities else set())
-        features |= {"auth"} if "SASL" in capabilities else set()
+        features |= features_of(capabilities)
         if "smtp" in features:
             with open_connection("127.0.0.1", self.ports["smtp", "127.0.0.1"], False) as smtp:
                 smtp.sendall(b"EHLO here\r\nQUIT\r\n")
@@ -244,7 +249,7 @@ class Remote:
 
     def __init__(self, host, port, user, secret, deliver, tls_port=None):
         self.host, self.ports = host, {False: port, True: tls_port}
-        self.user, self.secret = user, secret
+        self.user, self.secret, self.filled = user, secret, 0
         self.deliver = deliver
         pop3 = self.poplib()
         try:
@@ -252,11 +257,9 @@ class Remote:
         except poplib.error_proto:
             capabilities = {}
         pop3.close()
-        self.features = ({"capa"} if capabilities else set()) | \
-            ({"stls"} if "STLS" in capabilities else set())
+        self.features = features_of(capabilities)
         self.features |= {"tls"} if tls_port else set()
         self.features |= {"apop"} if pop3.timestamp.search(pop3.getwelcome()) else set()
-        self.features |= {"auth"} if "PLAIN" in capabilities.get("SASL", []) else set()
 
     def poplib(self):
         return poplib.POP3(self.host, self.ports[False], timeout=PATIENCE)
@@ -298,6 +301,10 @@ class Remote:
             select.select([], [], [], 0.2)  # another server's pace; nothing of ours waits here
 
     def fill(self, _user, mail):
+        # A server may drop what it had before, by its Message-ID.
+        self.filled += 1
+        mail = [re.sub(rb"(?m)^(Message-ID: <.*)@", rb"\1.%d.%d@" % (self.filled, at), text)
+                for at, text in enumerate(mail)]
         for count, text in enumerate(mail, 1):
             self.deliver(text)
             self.wait_until(lambda session, count=count: session.stat()[0] == count).quit()
