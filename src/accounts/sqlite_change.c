@@ -89,7 +89,8 @@ static enum error_code check_name_free(struct directory *directory, const char *
 	return code == ERROR_NO_USER ? ERROR_NONE : code;
 }
 
-/* The account whose path is the first `length` octets of this one, or begins with all of them. */
+/* Another account whose path is the first `length` octets of this one, or begins with all of them.
+ */
 static enum error_code find_path(struct directory *directory, enum statement statement,
 				 const struct account *account, size_t length,
 				 struct account *holder_out, struct error *error)
@@ -99,6 +100,7 @@ static enum error_code find_path(struct directory *directory, enum statement sta
 	query_begin(&query, directory, statement, error);
 	query_bind_number(&query, 1, account->mail_root);
 	query_bind_text(&query, 2, bytes_first(bytes_of(account->path), length));
+	query_bind_number(&query, 3, account->id);
 	return query_account(&query, holder_out);
 }
 
@@ -125,10 +127,8 @@ static enum error_code check_path_free(struct directory *directory, const struct
 	struct account holder;
 	enum error_code code = find_path_holder(directory, account, &holder, error);
 
-	if (code == ERROR_NO_USER || (code == ERROR_NONE && holder.id == account->id))
-		return ERROR_NONE;
 	if (code != ERROR_NONE)
-		return code;
+		return code == ERROR_NO_USER ? ERROR_NONE : code;
 	if (strcmp(holder.path, account->path) == 0)
 		return error_set(error, ERROR_DATA, "the maildrop %.150s belongs to %.150s",
 				 account->path, holder.name);

@@ -17,10 +17,11 @@ static const char *const statement_texts[STATEMENTS] = {
 	[ACCOUNT_BY_NAME] = "SELECT " COLUMNS " FROM account WHERE name = ?1",
 	[ACCOUNT_BY_ALIAS] = "SELECT " COLUMNS " FROM account WHERE id ="
 			     " (SELECT account FROM alias WHERE name = ?1)",
-	[ACCOUNT_BY_PATH] = "SELECT " COLUMNS " FROM account WHERE mail_root = ?1 AND path = ?2",
+	[ACCOUNT_BY_PATH] = "SELECT " COLUMNS " FROM account WHERE mail_root = ?1 AND path = ?2"
+			    " AND id <> ?3",
 	/* The first path inside this one; '0' follows '/'. */
 	[ACCOUNT_BELOW_PATH] = "SELECT " COLUMNS " FROM account WHERE mail_root = ?1"
-			       " AND path > ?2 || '/' AND path < ?2 || '0' LIMIT 1",
+			       " AND path > ?2 || '/' AND path < ?2 || '0' AND id <> ?3 LIMIT 1",
 	[ACCOUNT_FIRST] = "SELECT " COLUMNS " FROM account ORDER BY id LIMIT 1",
 	[ACCOUNT_NEXT] = "SELECT " COLUMNS " FROM account WHERE id > ?1 ORDER BY id LIMIT 1",
 	[ALIAS_NEXT] =

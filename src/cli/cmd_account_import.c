@@ -169,7 +169,7 @@ static enum error_code check_rows(struct directory *directory, struct batch *bat
 
 	for (size_t i = 0; i < batch->count && code == ERROR_NONE; i++) {
 		struct error fault = {.code = ERROR_NONE};
-		struct account account;
+		struct account account = {.mail_root = 0};
 		enum error_code tried = account_add_row(directory, batch->lines[i].name, "mbox",
 							NULL, &account, &fault);
 
@@ -228,7 +228,7 @@ static enum error_code add_all(struct directory *directory, struct batch *batch,
 	if (code != ERROR_NONE)
 		return code;
 	for (size_t i = 0; i < batch->count && code == ERROR_NONE; i++) {
-		struct account account;
+		struct account account = {.mail_root = 0};
 
 		code = account_add_row(directory, batch->lines[i].name, "mbox",
 				       batch->lines[i].verifier, &account, error);

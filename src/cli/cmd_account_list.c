@@ -48,10 +48,12 @@ static enum error_code account_json(struct directory *directory, const struct ac
 	json_t *aliases = json_array();
 	enum error_code code = each_alias(directory, account->id, append_alias, aliases, error);
 
-	*value_out = json_pack("{s:s, s:I, s:s, s:i, s:s, s:b, s:s, s:o}", "name", account->name,
-			       "id", (json_int_t)account->id, "store", account->store, "mail_root",
-			       (int)account->mail_root, "path", account->path, "disabled",
-			       account->disabled, "created",
+	*value_out = json_pack("{s:s, s:I, s:s, s:i, s:s, s:b, s:b, s:I, s:I, s:s, s:o}", "name",
+			       account->name, "id", (json_int_t)account->id, "store",
+			       account->store, "mail_root", (int)account->mail_root, "path",
+			       account->path, "disabled", account->disabled, "apop", account->apop,
+			       "quota", (json_int_t)account->quota_octets, "quota_messages",
+			       (json_int_t)account->quota_messages, "created",
 			       date(account->created_unix_seconds, room), "aliases", aliases);
 	if (code == ERROR_NONE && !*value_out)
 		code = error_set(error, ERROR_TEMPORARY, "no memory");
@@ -71,6 +73,39 @@ static enum error_code list_text(struct directory *directory, struct error *erro
 
 	while ((code = directory_next(directory, account.id, &account, error)) == ERROR_NONE)
 		print_row(&account);
+	return code == ERROR_NO_USER ? ERROR_NONE : code;
+}
+
+/* ---- domains ---- */
+
+static enum error_code domains_text(struct directory *directory, struct error *error)
+{
+	char alias[DOMAIN_MAX + 1] = "", domain[DOMAIN_MAX + 1];
+	enum error_code code = directory_default_domain(directory, domain, error);
+
+	if (code == ERROR_NONE && domain[0])
+		printf("%-40s  the default domain\n", domain);
+	while (code == ERROR_NONE) {
+		code = directory_next_domain_alias(directory, alias, alias, domain, error);
+		if (code == ERROR_NONE)
+			printf("%-40s  means %s\n", alias, domain);
+	}
+	return code == ERROR_NO_USER ? ERROR_NONE : code;
+}
+
+static enum error_code domains_json(struct directory *directory, json_t **value_out,
+				    struct error *error)
+{
+	char alias[DOMAIN_MAX + 1] = "", domain[DOMAIN_MAX + 1];
+	json_t *aliases = json_object();
+	enum error_code code = directory_default_domain(directory, domain, error);
+
+	*value_out = json_pack("{s:s, s:o}", "default", domain, "aliases", aliases);
+	while (code == ERROR_NONE) {
+		code = directory_next_domain_alias(directory, alias, alias, domain, error);
+		if (code == ERROR_NONE)
+			json_object_set_new(aliases, alias, json_string(domain));
+	}
 	return code == ERROR_NO_USER ? ERROR_NONE : code;
 }
 
@@ -109,20 +144,21 @@ static enum error_code open_accounts(const struct context *context,
 
 int account_list(struct context *context, int argc, char **argv)
 {
-	bool json = false;
+	bool json = false, domains = false;
 	const struct option_row rows[] = {
-		{"json", NULL, "as a JSON array", &json, NULL, NULL},
+		{"domains", NULL, "the default domain and the aliases of domains", &domains, NULL,
+		 NULL},
+		{"json", NULL, "as JSON", &json, NULL, NULL},
 	};
 	const struct option_page page = {
 		.operands = "",
 		.about = "Lists all accounts in the order in which they were added: name, store, "
 			 "and "
-			 "where the mail\nis, below ROOT/mail. The first one gives the default "
-			 "domain.",
+			 "where the mail\nis, below ROOT/mail or another mail root.",
 		.examples = "  postern account list\n"
 			    "  postern account list --json | jq -r '.[].name'",
 		.rows = rows,
-		.row_count = 1,
+		.row_count = sizeof(rows) / sizeof(rows[0]),
 	};
 	struct error error = {.code = ERROR_NONE};
 	struct directory *directory;
@@ -136,8 +172,12 @@ int account_list(struct context *context, int argc, char **argv)
 	code = open_accounts(context, &directory, &error);
 	if (code != ERROR_NONE)
 		return command_fail(context, &error);
-	list = json ? json_array() : NULL;
-	code = json ? list_json(directory, list, &error) : list_text(directory, &error);
+	list = json && !domains ? json_array() : NULL;
+	if (domains)
+		code = json ? domains_json(directory, &list, &error)
+			    : domains_text(directory, &error);
+	else
+		code = json ? list_json(directory, list, &error) : list_text(directory, &error);
 	directory_close(directory);
 	if (code == ERROR_NONE)
 		return json ? json_finish(context, list) : EX_OK;
@@ -153,6 +193,14 @@ static void print_alias(void *context, const char *alias)
 	printf("alias    %s\n", alias);
 }
 
+static void print_quota(const struct account *account)
+{
+	if (account->quota_octets > 0)
+		printf("quota    %llu octets\n", (unsigned long long)account->quota_octets);
+	if (account->quota_messages > 0)
+		printf("quota    %u messages\n", (unsigned)account->quota_messages);
+}
+
 static enum error_code show_text(struct directory *directory, const struct account *account,
 				 struct error *error)
 {
@@ -161,8 +209,15 @@ static enum error_code show_text(struct directory *directory, const struct accou
 	printf("name     %s\n", account->name);
 	printf("number   %llu\n", (unsigned long long)account->id);
 	printf("store    %s\n", account->store);
-	printf("mail     %s\n", account->path);
+	if (account->mail_root > 0)
+		printf("mail     %s, in mail root %u\n", account->path,
+		       (unsigned)account->mail_root);
+	else
+		printf("mail     %s\n", account->path);
 	printf("login    %s\n", account->disabled ? "disabled" : "allowed");
+	if (account->apop)
+		printf("apop     allowed: the password itself is kept\n");
+	print_quota(account);
 	printf("added    %s\n", date(account->created_unix_seconds, room));
 	return each_alias(directory, account->id, print_alias, NULL, error);
 }

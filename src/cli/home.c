@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "server/config.h"
 #include "server/place.h"
 
 #define WAIT_NANOSECONDS (20 * 1000 * 1000)
@@ -65,23 +66,59 @@ static enum error_code check_root(const char *path, bool create, struct error *e
 	return ERROR_NONE;
 }
 
+/* What else is wrong with postern.conf is the business of `serve`: a command goes on without. */
+static enum error_code open_roots(struct home *home, struct error *error)
+{
+	static struct config config;
+	static struct problems problems;
+	enum error_code code;
+
+	home->roots = calloc(1, sizeof(*home->roots));
+	if (!home->roots)
+		return error_set(error, ERROR_TEMPORARY, "no memory");
+	config_read(0, NULL, home->path, &config, &problems);
+	code = mail_roots_number(&home->instance, home->path,
+				 (const char(*)[PATH_MAX])config.mail_roots, config.mail_root_count,
+				 home->roots, error);
+	for (uint32_t i = 1; i < home->roots->count && code == ERROR_NONE; i++) {
+		if (home->roots->path[i][0])
+			home->root_folders[i] =
+				open(home->roots->path[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return code;
+}
+
 enum error_code home_open(const struct context *context, bool create, struct home *home_out,
 			  struct error *error)
 {
 	enum error_code code = make_absolute(context->root, home_out->path, error);
 
+	home_out->roots = NULL;
+	for (size_t i = 0; i < MAIL_ROOTS_MAX; i++)
+		home_out->root_folders[i] = -1;
 	if (code == ERROR_NONE)
 		code = check_root(home_out->path, create, error);
 	if (code == ERROR_NONE)
 		code = instance_open(home_out->path, &home_out->instance, error);
-	if (code == ERROR_NONE)
-		home_out->privileged = home_out->instance.as_root;
+	if (code != ERROR_NONE)
+		return code;
+	home_out->privileged = home_out->instance.as_root;
 	home_out->in_accounts = false;
+	code = open_roots(home_out, error);
+	if (code != ERROR_NONE)
+		home_close(home_out);
 	return code;
 }
 
 void home_close(struct home *home)
 {
+	for (size_t i = 0; i < MAIL_ROOTS_MAX; i++) {
+		if (home->root_folders[i] >= 0)
+			close(home->root_folders[i]);
+		home->root_folders[i] = -1;
+	}
+	free(home->roots);
+	home->roots = NULL;
 	instance_close(&home->instance);
 }
 
@@ -196,7 +233,36 @@ enum error_code home_find(struct home *home, const char *name, struct home_accou
 	code = home_in(home, HOME_ACCOUNTS, find_account, found_out, sizeof(*found_out), error);
 	if (code == ERROR_NONE)
 		code = place_of_account(&found_out->account, &found_out->place, error);
+	if (code == ERROR_NONE)
+		code = home_check_root(home, found_out->place.mail_root, error);
 	return code;
+}
+
+void home_maildrop_path(const struct home *home, const struct account *account,
+			char path_out[HOME_MAILDROP_PATH_OCTETS])
+{
+	const char *folder = home->path, *mail = "/mail";
+
+	if (account->mail_root > 0 && account->mail_root < MAIL_ROOTS_MAX) {
+		folder = home->roots->path[account->mail_root];
+		mail = folder[0] ? "" : "(a mail root that postern.conf does not name)";
+	}
+	(void)snprintf(path_out, HOME_MAILDROP_PATH_OCTETS, "%s%s/%s", folder, mail, account->path);
+}
+
+enum error_code home_check_root(const struct home *home, uint32_t mail_root, struct error *error)
+{
+	const char *path = mail_root < MAIL_ROOTS_MAX ? home->roots->path[mail_root] : "";
+
+	if (mail_root == 0 || (path[0] && home->root_folders[mail_root] >= 0))
+		return ERROR_NONE;
+	if (path[0])
+		return error_set(error, ERROR_CONFIG, "the mail root %.200s cannot be opened",
+				 path);
+	return error_set(error, ERROR_CONFIG,
+			 "the maildrop is in mail root %u (line %u of %.100s/mail-roots), which "
+			 "postern.conf does not name: add it with mail-root",
+			 (unsigned)mail_root, (unsigned)mail_root, home->path);
 }
 
 /* ---- mail ---- */
@@ -222,6 +288,9 @@ enum error_code home_store(const struct home *home, struct store_root *root_out,
 	assert(!home->privileged);
 	*root_out = (struct store_root){.disk = disk_kernel()};
 	code = adopt(home->instance.mail, &root_out->mail[0], error);
+	for (uint32_t i = 1; i < MAIL_ROOTS_MAX && code == ERROR_NONE; i++)
+		if (home->root_folders[i] >= 0)
+			code = adopt(home->root_folders[i], &root_out->mail[i], error);
 	if (code == ERROR_NONE)
 		code = adopt(home->instance.index, &root_out->index, error);
 	if (code == ERROR_NONE)

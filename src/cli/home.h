@@ -17,6 +17,7 @@
 #include "accounts/directory.h"
 #include "cli/command.h"
 #include "server/instance.h"
+#include "server/mail_roots.h"
 #include "store/store.h"
 
 enum home_side { HOME_ACCOUNTS, HOME_MAIL };
@@ -24,8 +25,10 @@ enum home_side { HOME_ACCOUNTS, HOME_MAIL };
 struct home {
 	char path[PATH_MAX]; /* ROOT, absolute */
 	struct instance instance;
-	bool privileged;  /* still root */
-	bool in_accounts; /* the working directory is accounts/ */
+	bool privileged;                  /* still root */
+	bool in_accounts;                 /* the working directory is accounts/ */
+	struct mail_roots *roots;         /* as postern.conf names them now */
+	int root_folders[MAIL_ROOTS_MAX]; /* descriptors; -1: none */
 };
 
 /* Opens ROOT; with `create` makes it. Without, a missing one is ERROR_CONFIG. */
@@ -42,6 +45,18 @@ typedef enum error_code home_work(struct home *home, void *data, struct error *e
 enum error_code home_in(struct home *home, enum home_side side, home_work *work, void *data,
 			size_t size, struct error *error);
 
+/* Work for the owner of a side that is to be done later, while this process is about something
+ * else, and perhaps somebody else: begun before privileges are given away. A copy of `data`
+ * is shared with the attendant and may be changed between the calls. ERROR_INTERNAL from run means
+ * that the attendant is gone, and that nobody knows what it has done. */
+struct home_attendant;
+enum error_code home_attend(struct home *home, enum home_side side, home_work *work,
+			    const void *data, size_t size, struct home_attendant **attendant_out,
+			    struct error *error);
+void *home_attendant_data(struct home_attendant *attendant);
+enum error_code home_attendant_run(struct home_attendant *attendant, struct error *error);
+void home_attend_end(struct home_attendant *attendant); /* NULL is allowed */
+
 /* The account database; only as owner of HOME_ACCOUNTS. */
 enum error_code home_directory(const struct home *home, bool create,
 			       struct directory **directory_out, struct error *error);
@@ -54,6 +69,14 @@ struct home_account {
 };
 enum error_code home_find(struct home *home, const char *name, struct home_account *found_out,
 			  struct error *error);
+
+/* Its absolute path, for people. */
+#define HOME_MAILDROP_PATH_OCTETS (PATH_MAX + MAILDROP_PATH_MAX + 64)
+void home_maildrop_path(const struct home *home, const struct account *account,
+			char path_out[HOME_MAILDROP_PATH_OCTETS]);
+
+/* ERROR_CONFIG when postern.conf does not name this mail root. */
+enum error_code home_check_root(const struct home *home, uint32_t mail_root, struct error *error);
 
 /* The folders of mail; only as owner of HOME_MAIL. */
 enum error_code home_store(const struct home *home, struct store_root *root_out,

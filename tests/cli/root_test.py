@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""root_test: root's own part: which user does what."""
+
+import os
+import pwd
+import unittest
+
+from scene import NOBODY, OK, CONFIG, FROM_1, Case
+
+
+def users_are_there():
+    try:
+        pwd.getpwnam("postern")
+        pwd.getpwnam("postern-auth")
+    except KeyError:
+        return False
+    return True
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root gives privileges away")
+class AsRoot(Case):
+    as_root = True
+
+    @unittest.skipUnless(users_are_there(), "the users postern and postern-auth are missing")
+    def test_each_half_belongs_to_its_owner(self):
+        path = self.write("roots.mbox", FROM_1 + b"Subject: x\n\n")
+        secret = self.write("roots.secret", b"secret\n")
+        os.chmod(path, 0o600)
+        os.chmod(secret, 0o600)
+        self.postern("account", "add", "alice@example.org", "--password-file", secret)
+        self.postern("mailbox", "import", "alice", path)
+        self.assertEqual(self.postern("mailbox", "show", "alice", "1").out, "Subject: x\n")
+        self.postern("mailbox", "verify", "alice")
+        rows = [("", "root"), ("run", "root"), ("accounts", "postern-auth"),
+                ("accounts/accounts.db", "postern-auth"), ("mail", "postern"),
+                ("mail/example.org/alice", "postern"), ("index", "postern"),
+                ("run/locks", "postern")]
+        for name, owner in rows:
+            with self.subTest(name=name):
+                found = os.stat(os.path.join(self.root, name)).st_uid
+                self.assertEqual(pwd.getpwuid(found).pw_name, owner)
+        for name in os.listdir(self.root + "/run/locks"):
+            found = os.stat(os.path.join(self.root, "run/locks", name)).st_uid
+            self.assertEqual(pwd.getpwuid(found).pw_name, "postern")
+        self.postern("account", "remove", "alice", "--delete-mail")
+        self.assertEqual(self.names(), [])
+        self.assertFalse(os.path.exists(self.root + "/mail/example.org/alice"))
+
+    @unittest.skipIf(users_are_there(), "the users are there")
+    def test_missing_users(self):
+        done = self.postern("account", "add", "a@b", "--password-file", "-", octets=b"x",
+                            code=CONFIG)
+        self.assertIn("useradd --system", done.errors)
+        self.assertFalse(os.path.exists(self.root + "/accounts/accounts.db"))
+
+    def test_the_root_of_another(self):
+        """Root works on the instance of a user as that user."""
+        os.mkdir(self.root, 0o711)
+        os.chown(self.root, NOBODY, NOBODY)
+        self.add("alice@example.org")
+        self.postern("mailbox", "import", "alice", "-", octets=b"x\n")
+        for name in ("", "accounts/accounts.db", "mail/example.org/alice"):
+            self.assertEqual(os.stat(os.path.join(self.root, name)).st_uid, NOBODY)
+
+    def test_a_stranger(self):
+        """Who is neither owner nor root is told whose it is."""
+        os.mkdir(self.root, 0o755)
+        os.chown(self.root, NOBODY, NOBODY)
+
+        def become_other():
+            os.setgroups([])
+            os.setresgid(65533, 65533, 65533)
+            os.setresuid(65533, 65533, 65533)
+
+        done = self.run_plain("--root", self.root, "account", "list", preexec_fn=become_other)
+        self.assertNotEqual(done.returncode, OK)
+        self.assertIn("belongs to uid 65534", done.errors)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
