@@ -3,8 +3,8 @@
  *
  * The row of the account is read at every login; only the hash is spared where the same password
  * was right for the same verifier before. A hash runs as a job; a login that cannot succeed costs
- * the same hash, so that the clock does not tell which accounts there are. APOP costs no hash,
- * because its secret is kept as it is (apart, and only with the account's consent).
+ * the same hash, so that the clock does not tell which accounts there are. APOP costs one only when
+ * it is wrong: its secret is kept as it is (apart, and only with the account's consent).
  *
  * Guarantees: each question is answered once; a password is wiped when it was looked at; a failed
  * login is logged at once, with its reason, which the peer is not told.
@@ -26,6 +26,7 @@ struct login {
 	struct account account;
 	bool found, has_verifier;
 	bool foreign;             /* it asks for the maildrop of another account */
+	const char *reason;       /* APOP: why it will be denied */
 	enum error_code verified; /* what secret_verify() said */
 	char verifier[VERIFIER_MAX + 1];
 };
@@ -160,8 +161,23 @@ static void check_password(struct login *login)
 
 /* ---- APOP ---- */
 
-/* The secret of an account that is refused anyway is looked for as well, and a digest made over
- * nothing: what can be measured is the same. */
+static void denied_late(void *context)
+{
+	struct login *login = context;
+
+	conclude(login, ERROR_DENIED, login->reason);
+}
+
+/* A wrong digest costs the hash that a wrong password costs: beside it, nobody sees by the clock
+ * whether a secret was there to compare with. It slows guessing, too. */
+static void deny_late(struct login *login, const char *reason)
+{
+	login->reason = reason;
+	login->has_verifier = false;
+	if (!jobs_submit(login->auth->jobs, &login->job, JOB_HASH, hash_work, denied_late, login))
+		conclude(login, ERROR_TEMPORARY, "too many logins wait");
+}
+
 static void check_apop(struct login *login)
 {
 	struct auth *auth = login->auth;
@@ -181,8 +197,10 @@ static void check_apop(struct login *login)
 		reason = "wrong digest";
 	if (code != ERROR_NONE && code != ERROR_NO_USER)
 		conclude_unknown(login, &error);
+	else if (reason)
+		deny_late(login, reason);
 	else
-		conclude(login, reason ? ERROR_DENIED : ERROR_NONE, reason);
+		conclude(login, ERROR_NONE, NULL);
 }
 
 /* ---- questions ---- */
