@@ -88,8 +88,9 @@
 /* ---- peers, for each worker: a server of N workers grants up to N times as much ---- */
 #define PEER_CONNECTIONS_MAX 20 /* of one uid at an LMTP socket: `postern deliver` */
 #define PEER_LOOKUPS_MAX     200 /* of one uid at a socketmap socket: a process of Postfix has one */
-#define PEER_OCTETS_MAX	     (4ULL << 30) /* handed in by one uid: so much at once, */
-#define PEER_OCTETS_MS	     (60ULL * 60 * 1000) /* and then so much in this time: a script in a loop */
+#define USER_MEGABYTES	     4096 /* handed in by one uid, unless the operator says another number: */
+#define PEER_OCTETS_MS	     (60ULL * 60 * 1000) /* at once, and then within this time */
+#define USER_MEGABYTES_MOST  (1024 * 1024)
 #define PEER_USERS_MAX	     256 /* uids at a time */
 #define TRUSTED_NETWORKS_MAX 32
 #define TRUSTED_USERS_MAX    16

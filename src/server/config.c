@@ -96,6 +96,14 @@ static const struct setting settings[] = {
 	 .argument = "NETWORK",
 	 .fallback = "127.0.0.0/8 and ::1; none: no network",
 	 .help = "IP[/BITS]: bare newlines are mended, connections not counted; repeatable"},
+	{.key = "megabytes-per-user",
+	 .kind = SETTING_NUMBER,
+	 MEMBER(megabytes_per_user),
+	 .least = 0,
+	 .most = USER_MEGABYTES_MOST,
+	 .argument = "N",
+	 .fallback = "4096",
+	 .help = "that a local user may hand in within an hour, to a worker; 0: any number"},
 	{.key = "trusted-users",
 	 .kind = SETTING_USERS,
 	 .argument = "USER",
@@ -470,6 +478,7 @@ static void set_defaults(struct config *config)
 						     : (uint32_t)processors;
 	config->connections_per_address = CONNECTIONS_PER_ADDRESS;
 	config->message_octets_max = MESSAGE_OCTETS_MAX;
+	config->megabytes_per_user = USER_MEGABYTES;
 	config->trusted_count = 2;
 	(void)network_parse(BYTES("127.0.0.0/8"), &config->trusted[0], NULL);
 	(void)network_parse(BYTES("::1"), &config->trusted[1], NULL);

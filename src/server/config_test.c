@@ -477,6 +477,7 @@ static void test_help(void **state)
 					    "--message-octets-max ",
 					    "--trusted-networks ",
 					    "--trusted-users ",
+					    "--megabytes-per-user ",
 					    "--log-to ",
 					    "--log-format ",
 					    "--log-level "};

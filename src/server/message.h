@@ -111,6 +111,7 @@ struct message_configure {
 	uint32_t allow_plaintext;
 	uint32_t log_level;
 	uint32_t message_octets_max;
+	uint32_t megabytes_per_user;
 	uint32_t connections_per_address; /* 0: any number */
 	uint32_t trusted_count;
 	struct network trusted[TRUSTED_NETWORKS_MAX];

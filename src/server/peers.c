@@ -28,6 +28,7 @@ struct peers {
 	struct entry *chains[CHAINS];
 	uint64_t seed; /* peers choose their addresses; they shall not choose their chain */
 	uint32_t count, max;
+	uint64_t octets_max;
 };
 
 struct peer_key peers_user(uid_t uid, uint32_t kind)
@@ -50,13 +51,14 @@ bool peers_address(const struct address *address, struct peer_key *key_out)
 	return true;
 }
 
-struct peers *peers_new(uint32_t entries_max)
+struct peers *peers_new(uint32_t entries_max, uint64_t octets_max)
 {
 	struct peers *peers = calloc(1, sizeof(*peers));
 
 	if (!peers)
 		return NULL;
 	peers->max = entries_max;
+	peers->octets_max = octets_max;
 	random_octets(&peers->seed, sizeof(peers->seed));
 	return peers;
 }
@@ -102,12 +104,12 @@ static void remove_entry(struct peers *peers, struct entry **at)
 }
 
 /* What has run out of the bucket since then. */
-static void drain(struct entry *entry, uint64_t now_ms)
+static void drain(const struct peers *peers, struct entry *entry, uint64_t now_ms)
 {
 	uint64_t passed_ms = now_ms > entry->then_ms ? now_ms - entry->then_ms : 0;
 	uint64_t gone = passed_ms >= PEER_OCTETS_MS
-				? PEER_OCTETS_MAX
-				: passed_ms * (PEER_OCTETS_MAX / PEER_OCTETS_MS);
+				? peers->octets_max
+				: passed_ms * peers->octets_max / PEER_OCTETS_MS;
 
 	entry->octets -= gone < entry->octets ? gone : entry->octets;
 	entry->then_ms = now_ms;
@@ -124,7 +126,7 @@ static bool make_room(struct peers *peers, uint64_t now_ms)
 		for (struct entry **at = &peers->chains[i]; *at; at = &(*at)->next) {
 			if ((*at)->connections > 0)
 				continue;
-			drain(*at, now_ms);
+			drain(peers, *at, now_ms);
 			if (!least || (*at)->octets < (*least)->octets)
 				least = at;
 		}
@@ -169,7 +171,7 @@ void peers_leave(struct peers *peers, const struct peer_key *key, uint64_t now_m
 	struct entry **at = find(peers, key);
 
 	assert(*at && (*at)->connections > 0);
-	drain(*at, now_ms);
+	drain(peers, *at, now_ms);
 	if (--(*at)->connections == 0 && (*at)->octets == 0)
 		remove_entry(peers, at);
 }
@@ -179,8 +181,10 @@ bool peers_spend(struct peers *peers, const struct peer_key *key, uint64_t octet
 	struct entry *entry = *find(peers, key);
 
 	assert(entry && entry->connections > 0);
-	drain(entry, now_ms);
-	if (octets > PEER_OCTETS_MAX - entry->octets)
+	if (peers->octets_max == 0)
+		return true;
+	drain(peers, entry, now_ms);
+	if (octets > peers->octets_max - entry->octets)
 		return false;
 	entry->octets += octets;
 	return true;

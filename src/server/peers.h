@@ -6,7 +6,7 @@
  * whoever has one address of such a network has them all. A worker counts for itself: nothing is
  * shared between processes, so a server of N workers grants up to N times as much.
  *
- * Octets are a bucket that runs dry at a steady rate (PEER_OCTETS_MAX in PEER_OCTETS_MS). An entry
+ * Octets are a bucket that runs dry at a steady rate, a full one in PEER_OCTETS_MS. An entry
  * without connections stays until its bucket is empty, or, where the table is full, until a new
  * peer needs its place.
  */
@@ -30,8 +30,9 @@ bool peers_address(const struct address *address, struct peer_key *key_out);
 
 struct peers;
 
-/* For at most entries_max peers at the same time; more are refused. NULL: out of memory. */
-struct peers *peers_new(uint32_t entries_max);
+/* For at most entries_max peers at the same time; more are refused. octets_max is the bucket of
+ * each; 0: has no bottom. NULL: out of memory. */
+struct peers *peers_new(uint32_t entries_max, uint64_t octets_max);
 void peers_free(struct peers *peers); /* NULL is allowed */
 
 /* One connection more of this peer; false, and nothing changed, when it has connections_max, the

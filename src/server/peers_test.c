@@ -6,6 +6,8 @@
 #include "base/limits.h"
 #include "base/test.h"
 
+#define OCTETS_MAX (PEER_OCTETS_MS * 5) /* of which 5,000 run out in a second */
+
 static struct peer_key key_of(const char *text)
 {
 	struct address address;
@@ -18,7 +20,7 @@ static struct peer_key key_of(const char *text)
 
 static void test_connections_of_one(void **state)
 {
-	struct peers *peers = peers_new(10);
+	struct peers *peers = peers_new(10, OCTETS_MAX);
 	struct peer_key one = peers_user(1000, 1), other = peers_user(1001, 1);
 
 	(void)state;
@@ -39,7 +41,7 @@ static void test_connections_of_one(void **state)
 static void test_many(void **state)
 {
 	enum { MANY = 5000 };
-	struct peers *peers = peers_new(MANY);
+	struct peers *peers = peers_new(MANY, OCTETS_MAX);
 	struct peer_key late = peers_user(MANY, 1), gone = peers_user(17, 1);
 
 	(void)state;
@@ -58,14 +60,14 @@ static void test_many(void **state)
 
 static void test_octets(void **state)
 {
-	const uint64_t a_second = PEER_OCTETS_MAX / PEER_OCTETS_MS * 1000;
-	struct peers *peers = peers_new(10);
+	const uint64_t a_second = 5000;
+	struct peers *peers = peers_new(10, OCTETS_MAX);
 	struct peer_key key = peers_user(1, 1);
 
 	(void)state;
 	test_row("octets");
 	test_check(peers_enter(peers, &key, 5, 1000));
-	test_check(peers_spend(peers, &key, PEER_OCTETS_MAX - 1, 1000));
+	test_check(peers_spend(peers, &key, OCTETS_MAX - 1, 1000));
 	test_check(!peers_spend(peers, &key, 2, 1000));
 	test_check(peers_spend(peers, &key, 1, 1000));
 	test_check(!peers_spend(peers, &key, 1, 1000));
@@ -75,18 +77,48 @@ static void test_octets(void **state)
 	peers_leave(peers, &key, 2000);
 	test_check(peers_enter(peers, &key, 5, 2000));
 	test_check(!peers_spend(peers, &key, 1, 2000));
-	test_check(peers_spend(peers, &key, PEER_OCTETS_MAX, 2000 + PEER_OCTETS_MS));
+	test_check(peers_spend(peers, &key, OCTETS_MAX, 2000 + PEER_OCTETS_MS));
 	test_check(!peers_spend(peers, &key, UINT64_MAX, 9 * (uint64_t)PEER_OCTETS_MS));
 	/* A clock that stands or goes back gives nothing. */
-	test_check(peers_spend(peers, &key, PEER_OCTETS_MAX, 9 * (uint64_t)PEER_OCTETS_MS));
+	test_check(peers_spend(peers, &key, OCTETS_MAX, 9 * (uint64_t)PEER_OCTETS_MS));
 	test_check(!peers_spend(peers, &key, 1, 1));
+	peers_free(peers);
+}
+
+static void test_no_bottom(void **state)
+{
+	struct peers *peers = peers_new(10, 0);
+	struct peer_key key = peers_user(1, 1);
+
+	(void)state;
+	test_row("no bottom");
+	test_check(peers_enter(peers, &key, 1, 0));
+	for (int i = 0; i < 3; i++)
+		test_check(peers_spend(peers, &key, UINT64_MAX, 0));
+	peers_free(peers);
+}
+
+/* The largest that can be set neither overflows nor stands still. */
+static void test_large_bucket(void **state)
+{
+	const uint64_t large = (uint64_t)USER_MEGABYTES_MOST << 20;
+	struct peers *peers = peers_new(10, large);
+	struct peer_key key = peers_user(1, 1);
+
+	(void)state;
+	test_row("a large bucket");
+	test_check(peers_enter(peers, &key, 1, 0));
+	test_check(peers_spend(peers, &key, large, 0));
+	test_check(!peers_spend(peers, &key, large / 2 + 1, PEER_OCTETS_MS / 2));
+	test_check(peers_spend(peers, &key, large / 2, PEER_OCTETS_MS / 2));
+	test_check(peers_spend(peers, &key, large / 2, PEER_OCTETS_MS - 1 + PEER_OCTETS_MS / 2));
 	peers_free(peers);
 }
 
 /* The one without connections that has the emptiest bucket goes for another. */
 static void test_room(void **state)
 {
-	struct peers *peers = peers_new(3);
+	struct peers *peers = peers_new(3, OCTETS_MAX);
 	struct peer_key here = peers_user(1, 1), more = peers_user(2, 1), less = peers_user(3, 1);
 	struct peer_key late = peers_user(4, 1), later = peers_user(5, 1);
 
@@ -94,8 +126,8 @@ static void test_room(void **state)
 	test_row("room");
 	test_check(peers_enter(peers, &here, 1, 0) && peers_enter(peers, &more, 1, 0) &&
 		   peers_enter(peers, &less, 1, 0));
-	test_check(peers_spend(peers, &more, PEER_OCTETS_MAX, 0));
-	test_check(peers_spend(peers, &less, PEER_OCTETS_MAX - 1, 0));
+	test_check(peers_spend(peers, &more, OCTETS_MAX, 0));
+	test_check(peers_spend(peers, &less, OCTETS_MAX - 1, 0));
 	peers_leave(peers, &more, 0);
 	peers_leave(peers, &less, 0);
 	test_check(peers_enter(peers, &late, 1, 0));
@@ -139,5 +171,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_octets),
 	cmocka_unit_test(test_room),
 	cmocka_unit_test(test_addresses),
+	cmocka_unit_test(test_no_bottom),
+	cmocka_unit_test(test_large_bucket),
 };
 TEST_MAIN(tests)

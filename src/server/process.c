@@ -63,6 +63,7 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.apop = orders->config->apop;
 	message.allow_plaintext = orders->config->allow_plaintext;
 	message.message_octets_max = orders->config->message_octets_max;
+	message.megabytes_per_user = orders->config->megabytes_per_user;
 	message.connections_per_address = orders->config->connections_per_address;
 	message.trusted_count = orders->config->trusted_count;
 	memcpy(message.trusted, orders->config->trusted, sizeof(message.trusted));

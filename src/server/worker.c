@@ -429,8 +429,8 @@ static bool prepare(struct worker *worker, const struct message_configure *confi
 	memcpy(worker->trusted, configure->trusted, sizeof(worker->trusted));
 	worker->trusted_user_count = configure->trusted_user_count;
 	memcpy(worker->trusted_users, configure->trusted_users, sizeof(worker->trusted_users));
-	worker->users = peers_new(PEER_USERS_MAX);
-	worker->addresses = peers_new(worker->conn_max);
+	worker->users = peers_new(PEER_USERS_MAX, (uint64_t)configure->megabytes_per_user << 20);
+	worker->addresses = peers_new(worker->conn_max, 0);
 	buffer_init(&worker->certificate_pem, TLS_PEM_MAX);
 	buffer_init(&worker->key_pem, TLS_PEM_MAX);
 	buffer_init(&worker->output, OUTPUT_OCTETS_MAX);

@@ -10,7 +10,7 @@ import ssl
 import struct
 import unittest
 
-from harness import NOBODY, PATIENCE, Server, in_every_mode, main, raw
+from harness import NOBODY, PATIENCE, SECRET, Server, in_every_mode, main, raw
 
 ALICE, CAROL = "alice@example.org", "carol@example.org"
 ENVELOPE = b"MAIL FROM:<bob@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"
@@ -206,6 +206,71 @@ class Sizes(unittest.TestCase):
             self.assertEqual(server.login().stat()[0], 4)
 
 
+class Quotas(unittest.TestCase):
+    """alice has none, carol's is tried."""
+
+    def served(self, mode, *quota):
+        server = Intake(mode)
+        server.run("account", "add", CAROL, "--password-file", "-", *quota, text=SECRET.encode())
+        return server
+
+    def both(self, reader, connection, message, size=b""):
+        """The codes of the two RCPT, and those behind the message."""
+        connection.sendall(b"MAIL FROM:<>%s\r\nRCPT TO:<alice>\r\nRCPT TO:<carol>\r\n" % size)
+        self.assertEqual(codes(reader, 1), [250])
+        recipients = [reader.readline()[:9] for _ in range(2)]
+        taken = sum(code.startswith(b"250") for code in recipients)
+        connection.sendall(b"DATA\r\n" + message + b"\r\n.\r\nNOOP\r\n")
+        self.assertEqual(codes(reader, 1), [354])
+        answers = [reader.readline()[:9]]
+        while not answers[-1].startswith(b"250 2.0.0") or len(answers) == 1:
+            answers.append(reader.readline()[:9])
+        self.assertIn(len(answers) - 1, (1, taken))
+        return recipients, answers[:-1]
+
+    @in_every_mode
+    def test_full_at_rcpt(self, mode):
+        """Told before the message, so that alice gets hers."""
+        with self.served(mode, "--quota-messages", "1") as server:
+            for kind, delivered in (("smtp", b"250 2.0.0"), ("lmtp", b"250 2.1.5")):
+                server.login("carol").quit()
+                connection, reader = opened(server, kind)
+                if kind == "smtp":
+                    server.send(b"Subject: fills it\r\n\r\n", CAROL)
+                found = self.both(reader, connection, b"Subject: x\r\n")
+                self.assertEqual(found, ([b"250 2.1.5", b"452 4.2.2"], [delivered]))
+                connection.close()
+            self.assertEqual(server.login("alice").stat()[0], 2)
+            self.assertEqual(server.login("carol").stat()[0], 1)
+
+    @in_every_mode
+    def test_declared_size(self, mode):
+        with self.served(mode, "--quota", "5000") as server:
+            for kind in ("smtp", "lmtp"):
+                connection, reader = opened(server, kind)
+                recipients, _ = self.both(reader, connection, b"x" * 900, b" SIZE=5001")
+                self.assertEqual(recipients, [b"250 2.1.5", b"552 5.3.4"])
+                connection.close()
+
+    @in_every_mode
+    def test_full_behind_the_message(self, mode):
+        """SMTP: both or none. LMTP: each for itself. What may pass by itself is 452, else 552."""
+        with self.served(mode, "--quota", "5000") as server:
+            smtp, smtp_reader = opened(server)
+            lmtp, lmtp_reader = opened(server, "lmtp")
+            good = [b"250 2.1.5", b"250 2.1.5"]
+            for line, count, code in ((b"x" * 98 + b"\r\n", 60, b"552 5.3.4"),
+                                      (b"x" * 98 + b"\r\n", 30, b"452 4.2.2")):
+                if code.startswith(b"452"):
+                    server.send(line * 20, CAROL)
+                self.assertEqual(self.both(smtp_reader, smtp, line * count), (good, [code]))
+                self.assertEqual(self.both(lmtp_reader, lmtp, line * count),
+                                 (good, [b"250 2.1.5", code]))
+            self.assertEqual(server.login("alice").stat()[0], 2)
+            self.assertEqual(server.login("carol").stat()[0], 1)
+            server.wait_for(r"delivery: .*user=alice@\S+ .*outcome=quota")
+
+
 class Tls(unittest.TestCase):
     @in_every_mode
     def test_starttls(self, mode):
@@ -336,6 +401,28 @@ class Strangers(unittest.TestCase):
                     connections[-1].connect(os.path.join(server.root, "run/lmtp.sock"))
                 os._exit(not all(c.recv(4) == b"220 " for c in connections))
             self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+    @in_every_mode
+    def test_octets_of_one_user(self, mode):
+        if mode[1] is not None or os.getuid() != 0:
+            self.skipTest("needs a second uid")
+        message = b"x" * 62 + b"\r\n"
+        with Intake(mode, "--megabytes-per-user", "1", workers=1) as server:
+            pid = os.fork()
+            if pid == 0:
+                os.setuid(4711)
+                answers = []
+                for count in (8000, 8000, 2000): # lines of 63 octets, of which 16,644 are a megabyte
+                    connection = socket.socket(socket.AF_UNIX)
+                    connection.connect(os.path.join(server.root, "run/lmtp.sock"))
+                    connection.sendall(b"LHLO me\r\n" + ENVELOPE + message * count +
+                                       b".\r\nQUIT\r\n")
+                    answers.append(rest_of(connection).split(b"\r\n")[-3][:9])
+                os._exit(answers != [b"250 2.1.5"] * 2 + [b"452 4.3.1"])
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+            server.wait_for(r'draft: .*error="too many octets of one user"')
+            self.assertEqual(server.login().stat()[0], 2)
+            server.send(message * 20000) # everybody else is as free as before
 
     @in_every_mode
     def test_garbage(self, mode):
