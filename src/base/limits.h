@@ -79,7 +79,7 @@
 #define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker silent for longer hangs */
 #define CONTEST_PATIENCE_MS 5000 /* a holder that yields closes its maildrop within this */
 #define AUTH_ANSWER_MS	   60000 /* of auth: LOGIN_QUEUE_MAX hashes take less; then [SYS/TEMP] */
-#define READY_MS	   15000 /* for a new worker of a reload; then the old ones go on */
+#define READY_MS	   10000 /* for a new worker of a reload; then the old ones go on */
 #define DRAIN_MS	   30000 /* SIGTERM: how long a running answer may take */
 #define DRAIN_AGAIN_MS 1000 /* a second SIGTERM after that ends everything at once */
 #define CONNECTIONS_PER_ADDRESS 256 /* of a worker, unless the operator says another number */

@@ -16,8 +16,9 @@
 
 #define CONTROL_BACKLOG 16
 
-/* When a supervisor was killed its children are killed by the kernel at once, but not before we may
- * be here; until then the addresses are theirs. */
+/* When a supervisor was killed its children are killed by the kernel at once, and those of one that
+ * drains close their sockets when they hear of it, but not before we may be here; until then the
+ * addresses are theirs. */
 #define BIND_TRIES   20
 #define BIND_WAIT_MS 50
 
@@ -53,7 +54,9 @@ static int bind_patiently(const struct config_listener *wanted, struct error *er
 {
 	int descriptor = address_listen(&wanted->address, 0666, error);
 
-	for (int i = 0; i < BIND_TRIES && descriptor < 0 && errno == EADDRINUSE; i++) {
+	for (int i = 0; i < BIND_TRIES && descriptor < 0 &&
+			(errno == EADDRINUSE || error->code == ERROR_IN_USE);
+	     i++) {
 		(void)poll(NULL, 0, BIND_WAIT_MS);
 		descriptor = address_listen(&wanted->address, 0666, error);
 	}

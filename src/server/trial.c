@@ -17,6 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
+#define DESCRIPTORS_TRIED 1024
+
 /* Each returns 0 or a negative errno. */
 
 static int opened(int descriptor)
@@ -86,13 +90,35 @@ static int try_signal(const char *path)
 	return kill(getppid(), 0) == 0 ? 0 : -errno;
 }
 
+static bool is_channel(int descriptor)
+{
+	int type = 0;
+	socklen_t length = sizeof(type);
+
+	return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+/* Hangs up on everybody but the supervisor, whose channel has this number: on auth. */
+static int try_hangup(const char *number)
+{
+	uint64_t kept = 0;
+
+	if (!number_parse(bytes_of(number), DESCRIPTORS_TRIED, &kept))
+		return -EINVAL;
+	for (int descriptor = 0; descriptor < DESCRIPTORS_TRIED; descriptor++)
+		if (descriptor != (int)kept && is_channel(descriptor))
+			(void)shutdown(descriptor, SHUT_RDWR);
+	return 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(const char *path);
 } trials[] = {
 	{"open", try_open},     {"create", try_create},   {"exec", try_exec},
 	{"socket", try_socket}, {"connect", try_connect}, {"ptrace", try_ptrace},
-	{"fork", try_fork},     {"signal", try_signal},
+	{"fork", try_fork},     {"signal", try_signal},   {"hangup", try_hangup},
 };
 
 const char *trial_run(struct bytes argument, char outcome[TRIAL_OCTETS])

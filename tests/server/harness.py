@@ -261,6 +261,16 @@ def refused(call, *arguments):
     raise AssertionError("not refused: %r" % (answer,))
 
 
+def is_test_build(pop3):
+    """Whether there is XTRY. Without an argument it tries nothing; script/test insists on it."""
+    answer = refused(pop3._shortcmd, "XTRY")
+    if b"no such command" not in answer:
+        return True
+    if os.environ.get("POSTERN_TEST_BUILD") == "1":
+        raise AssertionError("a test build without XTRY: %r" % answer)
+    return False
+
+
 def is_alive(pid):
     try:
         with open("/proc/%d/stat" % pid) as stat:

@@ -14,7 +14,7 @@ import threading
 import time
 import unittest
 
-from harness import (PATIENCE, SECRET, Server, in_every_mode, main, raw, refused,
+from harness import (PATIENCE, SECRET, Server, in_every_mode, is_test_build, main, raw, refused,
                      wait_for_end)
 
 
@@ -456,16 +456,6 @@ def free_ports(count):
     for one in listening:
         one.close()
     return ports
-
-
-def is_test_build(pop3):
-    """Whether there is XTRY. Without an argument it tries nothing; script/test insists on it."""
-    answer = refused(pop3._shortcmd, "XTRY")
-    if b"no such command" not in answer:
-        return True
-    if os.environ.get("POSTERN_TEST_BUILD") == "1":
-        raise AssertionError("a test build without XTRY: %r" % answer)
-    return False
 
 
 class Sandbox(unittest.TestCase):

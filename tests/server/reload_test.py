@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""What goes wrong at a reload, a certificate that changes on disk, and a worker that was stopped."""
+
+import os
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import PATIENCE, Server, in_every_mode, is_alive, is_test_build, main
+
+
+def make_pair(folder, name, days="2"):
+    """(certificate, key) as octets."""
+    paths = [os.path.join(folder, name + end) for end in (".cert", ".key")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-days", days,
+                    "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+    return paths
+
+
+def copy(source, target):
+    with open(source, "rb") as file:
+        text = file.read()
+    with open(target + ".new", "wb") as file:
+        file.write(text)
+    os.replace(target + ".new", target)
+
+
+class Certificate(unittest.TestCase):
+    """Noticed without a signal, within seconds."""
+
+    def shown(self, server):
+        text = ssl.get_server_certificate(("127.0.0.1", server.ports["pop3s"]))
+        answer = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=text.encode(),
+                                capture_output=True, check=True)
+        return answer.stdout.decode().strip().rsplit("=", 1)[1].strip()
+
+    def serve(self, mode):
+        server = Server(mode)
+        self.pairs = {name: make_pair(server.base, name) for name in ("one", "two", "three")}
+        self.live = [os.path.join(server.base, "live." + end) for end in ("cert", "key")]
+        for source, target in zip(self.pairs["one"], self.live):
+            os.symlink(source, target)
+        server.flags += ["--tls-cert", self.live[0], "--tls-key", self.live[1]]
+        for folder, _, names in os.walk(server.base):
+            for name in names:
+                if server.uid is not None and not os.path.islink(os.path.join(folder, name)):
+                    os.chown(os.path.join(folder, name), server.uid, server.uid)
+        return server
+
+    @in_every_mode
+    def test_swapped_in(self, mode):
+        """By turning symbolic links, as certbot does; then by writing over the files."""
+        with self.serve(mode) as server:
+            self.assertEqual(self.shown(server), "one")
+            kept = server.login(tls=True)
+            before = server.status()["server"]["certificate_expires"]
+            for source, target in zip(self.pairs["two"], self.live):
+                os.symlink(source, target + ".new")
+                os.replace(target + ".new", target)
+            server.wait_for(r"certificate: changed=yes", count=1)
+            self.assertEqual(self.shown(server), "two")
+            self.assertEqual(kept.noop(), b"+OK")
+            for source, target in zip(self.pairs["three"], self.pairs["two"]):
+                with open(source, "rb") as file, open(target, "wb") as out:
+                    out.write(file.read())
+            server.wait_for(r"certificate: changed=yes", count=2)
+            self.assertEqual(self.shown(server), "three")
+            self.assertEqual(kept.noop(), b"+OK")
+            server.kill("worker", 0)
+            server.kill("worker", 1)
+            self.assertEqual(self.shown(server), "three")
+            self.assertTrue(before)
+
+    @in_every_mode
+    def test_a_bad_one_is_not_taken(self, mode):
+        with self.serve(mode) as server:
+            for name, change, word in (
+                    ("the key of another", lambda: copy(self.pairs["two"][0], self.live[0]),
+                     "TLS"),
+                    ("no certificate", lambda: copy(__file__, self.live[0]), "PEM"),
+                    ("nothing", lambda: os.remove(self.live[0]), "there is no file"),
+                    ("expired", lambda: self.expire(server), "expired")):
+                with self.subTest(name):
+                    since = server.mark()
+                    change()
+                    server.wait_for(r"certificate: kept=old error=.*(%s)" % word, since=since)
+                    self.assertEqual(self.shown(server), "one")
+            for source, target in zip(self.pairs["three"], self.live):
+                copy(source, target)
+            server.wait_for(r"certificate: changed=yes")
+            self.assertEqual(self.shown(server), "three")
+
+    def expire(self, server):
+        """A pair whose last moment is that of its making."""
+        for source, target in zip(make_pair(server.base, "old", days="0"), self.live):
+            copy(source, target)
+
+
+class Reload(unittest.TestCase):
+    @in_every_mode
+    def test_new_worker_that_hangs(self, mode):
+        """It is given up when its time is over; the next reload works."""
+        with Server(mode, workers=1) as server:
+            old = server.pid_of("worker", 0)
+            for _ in range(20):  # until one is stopped before it is ready
+                since = server.mark()
+                server.process.send_signal(signal.SIGHUP)
+                pid = int(server.wait_for(r"child-start: role=worker .*pid=(\d+)", since=since)[1])
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    server.wait_for(r"reload: ", since=since, seconds=1)
+                except AssertionError:
+                    break
+                os.kill(pid, signal.SIGCONT)
+                old = pid
+            server.wait_for(r"reload: kept=old error=.*not ready in time", since=since)
+            server.wait_for(r"child-end: role=worker .*pid=%d signal=9" % pid, since=since)
+            self.assertTrue(is_alive(old))
+            server.login().quit()
+            since = server.mark()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: done=yes", since=since)
+            server.login().quit()
+
+    @in_every_mode
+    def test_signal_from_the_first_moment(self, mode):
+        """A SIGHUP to a server that has just begun is remembered, never deadly."""
+        server = Server(mode, workers=1)
+        server.start()
+        server.stop()
+        for _ in range(5):
+            server.process = subprocess.Popen(
+                [server.program, "--root", server.root, "serve"] + server.flags,
+                preexec_fn=lambda: (server.drop(), signal.pthread_sigmask(
+                    signal.SIG_BLOCK, [signal.SIGHUP])),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            server.process.send_signal(signal.SIGHUP)
+            server.lines = []
+            for stream in (server.process.stdout, server.process.stderr):
+                threading.Thread(target=server._read, args=(stream,), daemon=True).start()
+            server.wait_for(r"^ready$")
+            server.wait_for(r"reload: done=yes")
+            self.assertEqual(server.stop(), 0)
+        server.close()
+
+
+class Channels(unittest.TestCase):
+    @in_every_mode
+    def test_worker_meets_auth_again(self, mode):
+        """Auth closes the channel of a worker that does not listen: they are introduced anew."""
+        with Server(mode, workers=1) as server:
+            pop3 = server.login()
+            if not is_test_build(pop3):
+                self.skipTest("not a test build: it has no XTRY")
+            with open("/proc/%d/cmdline" % server.pid_of("worker")) as file:
+                channel = file.read().split("\0")[2]
+            answer = pop3._shortcmd("XTRY hangup " + channel).decode()
+            self.assertTrue(answer.endswith("allowed"), answer)
+            server.wait_for(r"auth-lost")
+            end = time.monotonic() + PATIENCE
+            while len(server.status()["sessions"]) != 1:  # announced anew
+                self.assertLess(time.monotonic(), end)
+            pop3.quit()
+            server.login().quit()
+
+
+if __name__ == "__main__":
+    main()
