@@ -15,7 +15,7 @@
 
 #define STALE_NS      (300 * 1000000000ULL) /* liblockfile's five minutes */
 #define CONTENT_MAX   64
-#define MARK          "\npostern "
+#define MARK          " postern "
 #define PROCESSES_MAX INT32_MAX
 
 static void dotlock_name(const struct place *place, struct dotlock *dotlock)
@@ -23,11 +23,17 @@ static void dotlock_name(const struct place *place, struct dotlock *dotlock)
 	snprintf(dotlock->name, sizeof dotlock->name, "%s.lock", place->path);
 }
 
-static bool same_file(struct file *one, struct file *other)
+/* Each of these answers 1 or 0, or a negative errno when it cannot know. */
+
+static int same_file(struct file *one, struct file *other)
 {
 	struct file_status first, second;
-	return file_status(one, &first) >= 0 && file_status(other, &second) >= 0 &&
-	       first.device == second.device && first.inode == second.inode;
+	int result = file_status(one, &first);
+	if (result >= 0)
+		result = file_status(other, &second);
+	if (result < 0)
+		return result;
+	return first.device == second.device && first.inode == second.inode;
 }
 
 /* Removes it only if it is the one that was looked at: another program may have found it stale,
@@ -38,8 +44,10 @@ static int remove_this(struct file *folder, const char *name, struct file *seen)
 	int result = file_open(folder, name, FILE_READ, &now);
 	if (result < 0)
 		return result == -ENOENT ? 0 : result;
-	bool same = same_file(now, seen);
+	int same = same_file(now, seen);
 	file_close(now);
+	if (same < 0)
+		return same;
 	return same ? file_unlink(folder, name) : -EAGAIN;
 }
 
@@ -47,43 +55,55 @@ static int remove_this(struct file *folder, const char *name, struct file *seen)
 
 enum holder { HOLDER_GONE, HOLDER_ALIVE, HOLDER_UNKNOWN };
 
+/* Nothing but a number and LF: less may be the beginning of one, more is another's way. */
 static enum holder holder_of(struct bytes content)
 {
 	uint64_t process = 0;
-	size_t digits = 0;
-	while (digits < content.length && content.data[digits] >= '0' &&
-	       content.data[digits] <= '9')
-		digits++;
-	if (!number_parse(bytes_first(content, digits), PROCESSES_MAX, &process) || process == 0)
+	size_t digits = content.length > 0 ? content.length - 1 : 0;
+	if (digits == 0 || content.data[digits] != '\n' ||
+	    !number_parse(bytes_first(content, digits), PROCESSES_MAX, &process) || process == 0)
 		return HOLDER_UNKNOWN;
 	if (kill((pid_t)process, 0) == 0)
 		return HOLDER_ALIVE;
 	return errno == ESRCH ? HOLDER_GONE : HOLDER_UNKNOWN; /* a sandbox refuses to say */
 }
 
-static bool is_stale(const struct store_root *root, struct file *file, struct bytes content)
+static int is_stale(const struct store_root *root, struct file *file, struct bytes content,
+		    bool marked)
 {
 	struct file_status status;
+	if (marked && (content.length == 0 || content.data[content.length - 1] != '\n'))
+		return 1; /* ours, in its making */
 	if (memmem(content.data, content.length, MARK, sizeof MARK - 1) != NULL)
-		return true; /* ours */
+		return 1; /* ours */
 	enum holder holder = holder_of(content);
-	if (holder != HOLDER_UNKNOWN || file_status(file, &status) < 0)
+	if (holder != HOLDER_UNKNOWN)
 		return holder == HOLDER_GONE;
+	int result = file_status(file, &status);
+	if (result < 0)
+		return result;
 	return status.modified_ns + STALE_NS < disk_now_ns(root->disk);
 }
 
 /* 0: it was stale and is gone. -EAGAIN: it counts. */
-static int remove_stale(const struct store_root *root, struct file *folder, const char *name)
+static int remove_stale(const struct store_root *root, struct file *folder, const char *name,
+			bool marked)
 {
 	char octets[CONTENT_MAX];
 	struct file *file;
 	int result = file_open(folder, name, FILE_READ, &file);
-	if (result < 0) /* -EINVAL, -ELOOP: no file at all, so nobody's we could judge */
-		return result == -ENOENT ? 0 : -EAGAIN;
+	if (result == -ENOENT)
+		return 0;
+	if (result < 0) /* no file, or one that is closed to us: nobody's we could judge */
+		return result == -EINVAL || result == -ELOOP || result == -EACCES ||
+				       result == -EPERM
+			       ? -EAGAIN
+			       : result;
 	ssize_t length = file_read(file, octets, sizeof octets, 0, false);
-	result = -EAGAIN;
-	if (length >= 0 && is_stale(root, file, (struct bytes){octets, (size_t)length}))
-		result = remove_this(folder, name, file);
+	struct bytes content = {octets, length > 0 ? (size_t)length : 0};
+	result = length < 0 ? (int)length : is_stale(root, file, content, marked);
+	if (result >= 0)
+		result = result > 0 ? remove_this(folder, name, file) : -EAGAIN;
 	file_close(file);
 	return result;
 }
@@ -117,18 +137,32 @@ static bool cannot_be_made(int result)
 	       result == -EDQUOT || result == -ENAMETOOLONG;
 }
 
-enum store_result dotlock_take(const struct store_root *root, const struct place *place,
-			       struct dotlock *dotlock_out, struct error *error)
+/* The dotlock is made, or cannot be. As long as it is not known that none of ours is there the mark
+ * stays. */
+static int take(const struct store_root *root, const struct place *place, struct dotlock *dotlock)
 {
 	struct file *folder = root->mail[place->mail_root];
-	*dotlock_out = (struct dotlock){0};
-	dotlock_name(place, dotlock_out);
-	int result = make(place, folder, dotlock_out);
+	int marked = lock_marked(dotlock->lock);
+	if (marked < 0)
+		return marked;
+	lock_mark(dotlock->lock, true);
+	int result = make(place, folder, dotlock);
 	if (result == -EEXIST || result == -ELOOP) {
-		result = remove_stale(root, folder, dotlock_out->name);
+		result = remove_stale(root, folder, dotlock->name, marked);
 		if (result == 0)
-			result = make(place, folder, dotlock_out);
+			result = make(place, folder, dotlock);
 	}
+	if (result == -EAGAIN || result == -EEXIST || cannot_be_made(result))
+		lock_mark(dotlock->lock, false);
+	return result;
+}
+
+enum store_result dotlock_take(const struct store_root *root, const struct place *place,
+			       struct file *lock, struct dotlock *dotlock_out, struct error *error)
+{
+	*dotlock_out = (struct dotlock){.lock = lock};
+	dotlock_name(place, dotlock_out);
+	int result = take(root, place, dotlock_out);
 	if (result == -EAGAIN || result == -EEXIST) {
 		error_set(error, ERROR_TEMPORARY, "another program holds the spool's dotlock");
 		return STORE_AGAIN;
@@ -142,17 +176,8 @@ void dotlock_give(struct dotlock *dotlock)
 {
 	if (dotlock->folder != NULL)
 		remove_this(dotlock->folder, dotlock->name, dotlock->file);
+	if (dotlock->folder != NULL)
+		lock_mark(dotlock->lock, false);
 	file_close(dotlock->file);
 	*dotlock = (struct dotlock){0};
-}
-
-bool dotlock_exists(const struct store_root *root, const struct place *place)
-{
-	struct dotlock dotlock;
-	struct file *file;
-	dotlock_name(place, &dotlock);
-	int result = file_open(root->mail[place->mail_root], dotlock.name, FILE_READ, &file);
-	if (result >= 0)
-		file_close(file);
-	return result >= 0;
 }

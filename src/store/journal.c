@@ -363,21 +363,23 @@ enum store_result journal_compact(const struct store_root *root, const struct pl
 static int slot_load(struct move *move, unsigned number, struct slot *slot_out)
 {
 	struct slot slot;
-	int result = read_all(move->journal, (char *)&slot, sizeof slot,
-			      number * (uint64_t)JOURNAL_HEADER_OCTETS);
-	if (result < 0)
-		return result;
-	if (memcmp(slot.magic, magic, sizeof magic) != 0 || slot.check != slot_check(&slot) ||
-	    slot.sequence % 2 != number || slot.piece_octets > slot.piece_room)
+	ssize_t length = file_read(move->journal, &slot, sizeof slot,
+				   number * (uint64_t)JOURNAL_HEADER_OCTETS, false);
+	if (length < 0)
+		return (int)length;
+	if (length != sizeof slot || memcmp(slot.magic, magic, sizeof magic) != 0 ||
+	    slot.check != slot_check(&slot) || slot.sequence % 2 != number ||
+	    slot.piece_octets > slot.piece_room)
 		return 0;
 	char *piece = realloc(move->piece, slot.piece_room + 1);
 	if (piece == NULL)
 		return -ENOMEM;
 	move->piece = piece;
-	result = read_all(move->journal, piece, slot.piece_octets, piece_offset(&slot));
-	if (result < 0)
-		return result;
-	if (slot.piece_checksum != crc32c(0, (struct bytes){piece, slot.piece_octets}))
+	length = file_read(move->journal, piece, slot.piece_octets, piece_offset(&slot), false);
+	if (length < 0)
+		return (int)length;
+	if (length != (ssize_t)slot.piece_octets ||
+	    slot.piece_checksum != crc32c(0, (struct bytes){piece, slot.piece_octets}))
 		return 0;
 	*slot_out = slot;
 	return 1;
@@ -443,7 +445,10 @@ static int replay_moved(struct move *move)
 		result = checksum_of(move->file, slot->target, slot->size, &tail);
 	if (result < 0)
 		return result;
-	return long_enough && tail == slot->tail ? move_down(move, NULL, 0) : finish(move);
+	if (long_enough && tail == slot->tail)
+		return move_down(move, NULL, 0);
+	result = file_sync(move->file); /* the cut may be in the page cache only */
+	return result < 0 ? result : finish(move);
 }
 
 /* 1: done. 0: the journal is of another file. */

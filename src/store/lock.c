@@ -95,3 +95,21 @@ enum store_result lock_retire(struct file *lock, uint64_t generation, struct err
 	return result < 0 ? store_failure(error, result, "while writing the maildrop's lock")
 			  : STORE_OK;
 }
+
+#define MARK_OFFSET sizeof(uint64_t) /* behind the generation */
+
+void lock_mark(struct file *lock, bool marked)
+{
+	char octet = (char)marked;
+	struct bytes piece = {&octet, 1};
+	if (lock != NULL)
+		file_write(lock, &piece, 1,
+			   MARK_OFFSET); /* what it marks is found out otherwise, later */
+}
+
+int lock_marked(struct file *lock)
+{
+	char octet = 0;
+	ssize_t length = lock != NULL ? file_read(lock, &octet, 1, MARK_OFFSET, false) : 0;
+	return length < 0 ? (int)length : octet == 1;
+}

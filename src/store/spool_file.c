@@ -71,7 +71,8 @@ static enum store_result lock_against_others(struct spool_file *spool, const str
 		return held_by_others(error, "another program is using the spool");
 	if (result < 0)
 		return store_failure(error, result, "while locking the spool");
-	enum store_result taken = dotlock_take(spool->root, place, &spool->dotlock, error);
+	enum store_result taken =
+		dotlock_take(spool->root, place, spool->lock, &spool->dotlock, error);
 	if (taken != STORE_OK)
 		return taken;
 	result = still_named(spool, place);

@@ -8,6 +8,7 @@
 const struct world_kind *const world_kinds[] = {
 	&world_mbox,
 	&world_maildir,
+	&world_spool,
 };
 const size_t world_kinds_count = sizeof(world_kinds) / sizeof(world_kinds[0]);
 

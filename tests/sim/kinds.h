@@ -11,6 +11,7 @@
 struct world_kind {
 	enum store_kind kind;
 	bool reserve; /* removals on a full disk need one */
+	uint64_t tick_ns; /* by which the disk's clock goes on with each operation */
 	/* What a file is to the store, for the table. */
 	const char *(*role)(const char *path, bool directory, bool unnamed);
 	/* May verify name this after a recovery? */
@@ -22,6 +23,7 @@ struct world_kind {
 };
 
 extern const struct world_kind world_maildir;
+extern const struct world_kind world_spool;
 extern const struct world_kind world_mbox;
 
 extern const struct world_kind *const world_kinds[];

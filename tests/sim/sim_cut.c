@@ -279,6 +279,7 @@ static void forget_the_rest(struct sim_disk *disk)
 		view_copy(&inode->visible, &inode->stable);
 	sim_disk_collect(disk);
 	disk->boots++;
+	disk->now_ns += SIM_REBOOT_NS;
 }
 
 struct sim_disk *sim_disk_cut(const struct sim_disk *disk, struct sim_loss loss)

@@ -117,6 +117,7 @@ uint64_t sim_disk_used(const struct sim_disk *disk);
 /* The clock that files take their times from stands still until it is moved, so that whatever
  * happens in between happens within one grain of it. */
 #define SIM_BEGIN_NS 1795312860000000000 /* 2026-11-22 */
+#define SIM_REBOOT_NS 600000000000 /* from a power cut to the start: ten minutes */
 void sim_disk_advance(struct sim_disk *disk, uint64_t nanoseconds);
 
 uint64_t sim_disk_operations(const struct sim_disk *disk); /* calls counted so far */

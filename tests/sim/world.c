@@ -76,6 +76,7 @@ static uint64_t read_clock(void)
 void world_operation(struct world *world, const char *name)
 {
 	clock_ms = ++world->now_ms;
+	sim_disk_advance(world->disk, world->kind->tick_ns);
 	explorer_operation(world->explorer, name);
 }
 
