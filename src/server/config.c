@@ -550,6 +550,8 @@ enum error_code config_parse(int argc, char *const *argv, const char *root,
 	return problems_first(&problems, error);
 }
 
+#define FLAG_COLUMNS 24
+
 void config_help(FILE *out)
 {
 	for (size_t i = 0; i < SETTINGS; i++) {
@@ -557,8 +559,13 @@ void config_help(FILE *out)
 
 		(void)snprintf(flag, sizeof(flag), "--%s %s", settings[i].key,
 			       settings[i].argument);
-		(void)fprintf(out, "  %-24s %s\n", flag, settings[i].help);
-		(void)fprintf(out, "  %-24s (default: %s)\n", "", settings[i].fallback);
+		if (strlen(flag) > FLAG_COLUMNS) { /* a line of its own */
+			(void)fprintf(out, "  %s\n", flag);
+			flag[0] = '\0';
+		}
+		(void)fprintf(out, "  %-*s %s\n", FLAG_COLUMNS, flag, settings[i].help);
+		(void)fprintf(out, "  %-*s (default: %s)\n", FLAG_COLUMNS, "",
+			      settings[i].fallback);
 	}
 }
 
