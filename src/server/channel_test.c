@@ -135,6 +135,8 @@ static void test_messages_and_descriptors_arrive(void **state)
 		if (rows[i].type == MESSAGE_CONFIGURE) {
 			message.configure.role = PROCESS_WORKER;
 			message.configure.mail_roots = rows[i].mail_roots;
+			for (uint32_t k = 1; k < rows[i].mail_roots; k++)
+				message.configure.mail_root_numbers[k] = k;
 		}
 		other.loop = f.loop;
 		other.channel = channel_new(f.loop, f.b, on_message, on_closed, &other);

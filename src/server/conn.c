@@ -423,12 +423,13 @@ static void on_time_out(void *context)
 		uint64_t left = conn->deadline_ms > now ? conn->deadline_ms - now : 1000;
 
 		(void)loop_timer(conn->worker->loop, &conn->timer, left, on_time_out, conn);
-	} else if (conn->handshaking || conn->unsent.length > 0 || conn->goodbye) {
+	} else if (conn->handshaking || conn->unsent.length > 0 || conn->goodbye ||
+		   !conn->service->late) {
 		conn_cut(conn, "time-out");
 	} else {
 		/* If it is still there after another second, it is cut. */
 		(void)loop_timer(conn->worker->loop, &conn->timer, 1000, on_time_out, conn);
-		conn_end(conn, "time-out", "no command for too long, goodbye");
+		conn_end(conn, "time-out", conn->service->late);
 	}
 }
 

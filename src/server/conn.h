@@ -42,6 +42,8 @@ struct conn_service {
 	bool leaves_slots; /* its connections are not given those kept for LMTP */
 	const char *alpn;   /* the one protocol name for ALPN, see link_start_tls() */
 	const char *behind; /* why a connection is cut that has octets behind its STLS */
+	const char *late;   /* what end() says at a time-out; NULL: closed without a word, as RFC 1939
+			     * section 3 wants it */
 	/* Would nothing be lost but its place, if it were sent away now (crowd.h)? NULL: never so. */
 	bool (*is_guest)(const struct conn *conn);
 	bool (*start)(struct conn *conn); /* makes the engine and greets; false: out of memory */

@@ -34,7 +34,7 @@ static struct {
 	size_t unsent_max;
 	unsigned jobs_done;
 	int auth; /* our end of the channel to an auth that never says a word */
-	bool closed, cut_amid_job, speaks_tls;
+	bool closed, cut_amid_job, speaks_tls, silent;
 	const char *reason;
 } world;
 
@@ -174,6 +174,7 @@ static const struct conn_service fake_service = {
 	.size = sizeof(struct fake),
 	.alpn = "fake",
 	.behind = "octets behind t",
+	.late = "too late",
 	.start = start,
 	.feed = feed,
 	.step = step,
@@ -183,6 +184,9 @@ static const struct conn_service fake_service = {
 	.end = end,
 	.close = close_fake,
 };
+
+/* The same, but at a time-out it says nothing. */
+static struct conn_service silent_service;
 
 /* ---- the peer ---- */
 
@@ -252,7 +256,10 @@ static void begin(uint64_t time_out_ms, size_t read_at_once, struct bytes sent, 
 	test_check(write(ends[1], sent.data, sent.length) == (ssize_t)sent.length);
 	if (half_close)
 		test_check(shutdown(ends[1], SHUT_WR) == 0);
-	conn = conn_new(world.worker, &fake_service, ends[0], false);
+	silent_service = fake_service;
+	silent_service.late = NULL;
+	conn = conn_new(world.worker, world.silent ? &silent_service : &fake_service, ends[0],
+			false);
 	test_check(conn != NULL);
 	if (read_at_once > 0)
 		test_check(loop_watch(world.worker->loop, &world.watch, ends[1], true, false,
@@ -340,6 +347,18 @@ static void test_rows(void **state)
 		test_check(world.jobs_done == rows[i].jobs);
 		buffer_free(&world.received);
 	}
+}
+
+static void test_time_out_without_a_word(void **state)
+{
+	(void)state;
+	test_row("without a word");
+	world.silent = true;
+	begin(100, 100, BYTES("x"), false);
+	finish("time-out");
+	test_equal_bytes(buffer_bytes(&world.received), BYTES("+x"));
+	buffer_free(&world.received);
+	world.silent = false;
 }
 
 /* A peer that asks for much and reads nothing costs a bounded buffer, and its time runs out. */
@@ -501,8 +520,12 @@ static int tear_down(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_rows),         cmocka_unit_test(test_peer_does_not_read),
-	cmocka_unit_test(test_cut_amid_job), cmocka_unit_test(test_slots_of_pop3),
-	cmocka_unit_test(test_deadlines),    cmocka_unit_test(test_secured),
+	cmocka_unit_test(test_rows),
+	cmocka_unit_test(test_time_out_without_a_word),
+	cmocka_unit_test(test_peer_does_not_read),
+	cmocka_unit_test(test_cut_amid_job),
+	cmocka_unit_test(test_slots_of_pop3),
+	cmocka_unit_test(test_deadlines),
+	cmocka_unit_test(test_secured),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)

@@ -431,9 +431,9 @@ static bool is_guest(const struct conn *conn)
 
 #define SHARED                                                                                     \
 	.size = sizeof(struct intake_session), .behind = "octets behind STARTTLS",                 \
-	.is_guest = is_guest, .feed = feed, .step = step, .secured = secured,                      \
-	.answered = intake_answered, .deadline_ms = deadline_ms, .end = end,                       \
-	.close = close_session
+	.late = "no command for too long, goodbye", .is_guest = is_guest, .feed = feed,            \
+	.step = step, .secured = secured, .answered = intake_answered, .deadline_ms = deadline_ms, \
+	.end = end, .close = close_session
 
 const struct conn_service lmtp_service = {SHARED, .alpn = "lmtp", .start = start_lmtp};
 

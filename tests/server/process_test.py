@@ -5,6 +5,7 @@ import fcntl
 import os
 import poplib
 import re
+import select
 import signal
 import smtplib
 import socket
@@ -164,33 +165,54 @@ class Death(unittest.TestCase):
 
 
 class Slots(unittest.TestCase):
-    @in_every_mode
-    def test_idle_sessions_leave_some_to_lmtp(self, mode):
-        """Where descriptors are few, connections of POP3 do not shut out mail."""
+    """Where descriptors are few: (164 - 64) / 5 are 20 connections, 8 of them for LMTP alone."""
+
+    def few(self, mode):
         if mode[1] is None and os.getuid() == 0:
             self.skipTest("root takes as many as it wants")
-        server = Server(mode, workers=1)
-        server.descriptors = 164  # (164 - 64) / 5 are 20 slots, 8 of them for LMTP
-        with server:
-            idle = []
-            for _ in range(12):
-                connection, reader = raw(server)
-                self.assertTrue(reader.readline().startswith(b"+OK"))
-                idle.append((connection, reader))
+        users = ["u%d@example.org" % number for number in range(13)]
+        server = Server(mode, workers=1, accounts=["alice@example.org"] + users)
+        server.descriptors = 164
+        return server
+
+    def greeted(self, server, kind, greeting):
+        connection, reader = raw(server, kind)
+        self.assertTrue(reader.readline().startswith(greeting))
+        return connection, reader
+
+    @in_every_mode
+    def test_whoever_says_nothing_makes_room(self, mode):
+        with self.few(mode) as server:
+            idle = [self.greeted(server, "pop3", b"+OK") for _ in range(12)]
+            newcomer = self.greeted(server, "pop3", b"+OK")
+            server.wait_for(r"made room for another")
+            gone = [reader for _, reader in idle if select.select([reader], [], [], 0)[0]]
+            self.assertEqual([reader.readline() for reader in gone], [b""])
+            letters = [self.greeted(server, "lmtp", b"220") for _ in range(9)]
+            server.send(b"Subject: x\r\n\r\n")
+            self.assertEqual(server.login().stat()[0], 1)
+            for connection, _ in idle + letters + [newcomer]:
+                connection.close()
+
+    @in_every_mode
+    def test_sessions_leave_some_to_lmtp(self, mode):
+        with self.few(mode) as server:
+            sessions = [server.login("u%d@example.org" % number) for number in range(12)]
             connection, reader = raw(server)
             self.assertIn(b"-ERR [SYS/TEMP]", reader.readline())
             connection.close()
             letters = []
             for _ in range(8):
-                connection, reader = raw(server, "lmtp")
-                self.assertTrue(reader.readline().startswith(b"220"))
+                connection, reader = self.greeted(server, "lmtp", b"220")
+                connection.sendall(b"LHLO a\r\nMAIL FROM:<b@c>\r\nRCPT TO:<u12@example.org>\r\n")
+                while not reader.readline().startswith(b"250 2.1.5"):
+                    pass
                 letters.append((connection, reader))
             connection, reader = raw(server, "lmtp")
             self.assertTrue(reader.readline().startswith(b"421"))
             connection.close()
             letters.pop()[0].close()
-            server.wait_for(r"refused: ", count=2)
-            idle.pop()[0].close()
+            sessions.pop().quit()
             end = time.monotonic() + PATIENCE
             while True:  # until the worker has seen the ends of both
                 try:
