@@ -336,5 +336,6 @@ const struct store store_mbox = {
 	.prepare = mbox_prepare,
 	.finish = mbox_finish,
 	.verify = mbox_verify,
+	.repair = mbox_repair,
 	.erase = mbox_erase,
 };

@@ -74,9 +74,7 @@ useless:
 	return NULL;
 }
 
-/* Keeps octets that are about to be cut from the mbox as journal/aside.ID.CHECKSUM.LENGTH, a name
- * that is the same when a crash makes us do it again. */
-static int set_aside(struct mbox_file *mbox, uint64_t from, uint64_t to)
+int mbox_copy_octets(struct mbox_file *mbox, const char *word, uint64_t from, uint64_t to)
 {
 	char name[80];
 	char *octets = malloc(STORE_READ_OCTETS);
@@ -85,7 +83,7 @@ static int set_aside(struct mbox_file *mbox, uint64_t from, uint64_t to)
 	int result = octets != NULL ? 0 : -ENOMEM;
 	for (int pass = 0; pass < 2 && result >= 0; pass++) {
 		if (pass == 1) {
-			snprintf(name, sizeof name, "aside.%" PRIu64 ".%08" PRIx32 ".%" PRIu64,
+			snprintf(name, sizeof name, "%s.%" PRIu64 ".%08" PRIx32 ".%" PRIu64, word,
 				 mbox->account, checksum, to - from);
 			result = file_open(mbox->root->journal, name, FILE_WRITE | FILE_CREATE,
 					   &aside);
@@ -195,7 +193,7 @@ static uint64_t unvouched(uint64_t covered, uint64_t last, uint64_t end)
  * stays. */
 static int cut_tail(struct mbox_file *mbox, uint64_t end, uint64_t aside_end, uint64_t *size_out)
 {
-	int result = aside_end > end ? set_aside(mbox, end, aside_end) : 0;
+	int result = aside_end > end ? mbox_copy_octets(mbox, "aside", end, aside_end) : 0;
 	if (result >= 0 && *size_out > end)
 		result = file_set_size(mbox->file, end);
 	if (lacks_room(result))

@@ -34,9 +34,19 @@ void mbox_file_close(struct mbox_file *mbox); /* gives the lock back */
  * no account's maildrop can have it (account_path() never begins a name with a dot). */
 void mbox_temporary_name(const struct place *place, char name_out[MAILDROP_PATH_MAX + 64]);
 
+/* Keeps octets that are about to leave the mbox as journal/WORD.ID.CHECKSUM.LENGTH, durably: a name
+ * that is the same when a crash makes us do it again. */
+int mbox_copy_octets(struct mbox_file *mbox, const char *word, uint64_t from, uint64_t to);
+
 /* Does the record at this entry's offset carry its unique-id, length and checksum? -EAGAIN,
  * another negative errno, 0 for no, 1 for yes. */
 int mbox_entry_proved(struct file *file, const struct index_entry *entry);
+
+/* Puts these ranges of a file (ascending) in a new file under the mbox's name, durably. 0 or a
+ * negative errno; *renamed_out: the new file has the name. In mbox_update.c. */
+struct range;
+int mbox_rewrite(const struct store_root *root, const struct place *place, struct file *from,
+		 const struct range *keep, size_t keep_count, bool *renamed_out);
 
 /* ---- one session: mbox.c ---- */
 
@@ -63,6 +73,8 @@ enum store_result mbox_prepare(const struct store_root *root, const struct place
 			       const struct delivery_request *requests, size_t count,
 			       struct delivery **delivery_out, struct error *error);
 enum store_result mbox_finish(struct delivery *delivery, bool commit, struct error *error);
+enum store_result mbox_repair(const struct store_root *root, const struct place *place,
+			      struct findings *findings_out, struct error *error);
 enum store_result mbox_verify(const struct store_root *root, const struct place *place,
 			      struct findings *findings_out, struct error *error);
 

@@ -129,7 +129,8 @@ static int copy(struct file *from, struct file *to, const struct range *range, c
 	return 0;
 }
 
-static int write_kept(struct removal *removal, struct file *directory, const char *name)
+static int write_kept(struct file *from, const struct range *keep, size_t keep_count,
+		      struct file *directory, const char *name)
 {
 	struct file *file;
 	uint64_t offset = 0;
@@ -141,8 +142,8 @@ static int write_kept(struct removal *removal, struct file *directory, const cha
 		free(octets);
 		return result;
 	}
-	for (size_t i = 0; i < removal->keep_count && result >= 0; i++)
-		result = copy(removal->mbox.file, file, &removal->keep[i], octets, &offset);
+	for (size_t i = 0; i < keep_count && result >= 0; i++)
+		result = copy(from, file, &keep[i], octets, &offset);
 	if (result >= 0)
 		result = file_sync(file);
 	file_close(file);
@@ -150,20 +151,19 @@ static int write_kept(struct removal *removal, struct file *directory, const cha
 	return result;
 }
 
-/* Puts what is kept in a file of its own under the mbox's name. */
-static int replace(struct removal *removal, bool *renamed_out)
+int mbox_rewrite(const struct store_root *root, const struct place *place, struct file *from,
+		 const struct range *keep, size_t keep_count, bool *renamed_out)
 {
 	char name[MAILDROP_PATH_MAX + 64];
-	const struct store_root *root = removal->mbox.root;
-	struct file *directory = root->mail[removal->place.mail_root];
-	mbox_temporary_name(&removal->place, name);
+	struct file *directory = root->mail[place->mail_root];
+	mbox_temporary_name(place, name);
 	file_unlink(directory, name); /* left over by a crash */
-	int result = write_kept(removal, directory, name);
+	int result = write_kept(from, keep, keep_count, directory, name);
 	if (result >= 0)
-		result = file_rename(directory, name, directory, removal->place.path);
+		result = file_rename(directory, name, directory, place->path);
 	*renamed_out = result >= 0;
 	if (result >= 0)
-		return names_sync(directory, removal->place.path);
+		return names_sync(directory, place->path);
 	file_unlink(directory, name);
 	return result;
 }
@@ -171,7 +171,9 @@ static int replace(struct removal *removal, bool *renamed_out)
 static enum store_result remove_marked(struct removal *removal, struct error *error)
 {
 	bool renamed = false, front = only_a_front_is_kept(removal);
-	int result = front ? cut(removal) : replace(removal, &renamed);
+	int result = front ? cut(removal)
+			   : mbox_rewrite(removal->mbox.root, &removal->place, removal->mbox.file,
+					  removal->keep, removal->keep_count, &renamed);
 	/* Cutting needs no room, so the journal could not do better; and once the new file has the
 	 * name, a full disk is no reason to touch the old one. */
 	if (!front && !renamed && (result == -ENOSPC || result == -EDQUOT))

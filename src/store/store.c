@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/wire.h"
+#include "store/aside.h"
 #include "store/lock.h"
 
 static const struct store *const kinds[] = {&store_memory, &store_mbox, &store_maildir,
@@ -148,6 +149,15 @@ static enum store_result leave_in_order(const struct store_root *root, const str
 	return result;
 }
 
+static enum store_result erase(const struct store *store, const struct store_root *root,
+			       const struct place *place, struct error *error)
+{
+	enum store_result result = store->erase(root, place, error);
+	int erased = result == STORE_OK ? aside_erase(root, place->account) : 0;
+	return erased < 0 ? store_failure(error, erased, "while erasing what was set aside")
+			  : result;
+}
+
 enum store_result store_retire(const struct store_root *root, const struct place *place,
 			       unsigned flags, struct error *error)
 {
@@ -168,10 +178,18 @@ enum store_result store_retire(const struct store_root *root, const struct place
 	if (result == STORE_OK)
 		result = lock_retire(file, place->generation, error);
 	if (result == STORE_OK && (flags & STORE_ERASE) != 0)
-		result = store->erase(root, place, error);
+		result = erase(store, root, place, error);
 	lock_release(root, file);
 	file_close(session);
 	return result;
+}
+
+static enum store_result keep_asides(const struct store_root *root, uint64_t account,
+				     struct findings *findings, struct error *error)
+{
+	int result = aside_keep(root, account, findings);
+	return result < 0 ? store_failure(error, result, "while keeping what was taken out")
+			  : STORE_OK;
 }
 
 enum store_result store_repair(const struct store_root *root, const struct place *place,
@@ -186,6 +204,8 @@ enum store_result store_repair(const struct store_root *root, const struct place
 	result = lock_session(root, place->account, &session, error);
 	if (result == STORE_OK)
 		result = store->repair(root, place, findings_out, error);
+	if (result == STORE_OK)
+		result = keep_asides(root, place->account, findings_out, error);
 	file_close(session);
 	return result;
 }

@@ -61,7 +61,7 @@ MUTATIONS = [
              "\tfile_close(file);\n\tfree(octets);",
              "the new file has the name before it has its octets"),
     Mutation("rename-without-directory-sync", STORE + "mbox_update.c",
-             "return names_sync(directory, removal->place.path);",
+             "return names_sync(directory, place->path);",
              "return 0;",
              "messages that a QUIT has removed come back, and new ones go with the new file"),
     Mutation("cut-without-sync", STORE + "mbox_update.c",
