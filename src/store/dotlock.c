@@ -127,8 +127,9 @@ static int make(const struct place *place, struct file *folder, struct dotlock *
 	}
 	file_close(dotlock->file);
 	dotlock->file = NULL;
-	file_unlink(folder, dotlock->name); /* without a content nobody could tell whose it is */
-	return result;
+	/* Without its content nobody could tell whose it is. */
+	int removed = file_unlink(folder, dotlock->name);
+	return removed < 0 ? removed : result;
 }
 
 static bool cannot_be_made(int result)

@@ -214,10 +214,12 @@ static int room_is_ours(const struct journal_append *append, struct file *file)
 static int complete(const struct journal_append *append, struct file *file)
 {
 	int ours = room_is_ours(append, file);
-	if (ours <= 0)
+	if (ours < 0)
 		return ours;
-	int result = file_sync(file); /* the room first, as in step 2 */
-	return result < 0 ? result : fill_room(append, file);
+	/* The room first, as in step 2; and where there is none any more it must not come back once
+	 * the journal is gone. */
+	int result = file_sync(file);
+	return result < 0 || ours == 0 ? result : fill_room(append, file);
 }
 
 int journal_append_replay(const struct store_root *root, const struct place *place,

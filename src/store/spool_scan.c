@@ -150,11 +150,9 @@ static int begin_message(struct spool_scan *scan, size_t line_octets)
 static void end_message(struct spool_scan *scan, struct spool_message *message_out)
 {
 	uint8_t digest[DIGEST_OCTETS];
-	char held[2];
 	flush(scan, scan->blank ? scan->blank_at : scan->at);
 	scan->run = scan->at;
-	if (scan->crlf)
-		add_plain(scan, (struct bytes){held, wire_decode_end(&scan->decoder, held)});
+	/* A CR that was held in a CRLF message is half a line end. */
 	if (!scan->ends_in_lf)
 		add_plain(scan, BYTES("\n"));
 	digest_end(scan->digest, digest);
@@ -228,12 +226,21 @@ static void pass_blank(struct spool_scan *scan, size_t octets)
 	scan->at += octets;
 }
 
+/* Does the file end within a From line? */
+static bool is_torn_from(struct bytes line)
+{
+	return bytes_start_with(line, BYTES("From ")) && line.length <= FROM_LINE_MAX &&
+	       memchr(line.data, '\n', line.length) == NULL;
+}
+
 /* At a line's start: is it a From line that begins a message? Its length, or 0, and then the line
  * was passed over, or its start. */
 static size_t look_at_line(struct spool_scan *scan)
 {
 	struct bytes line = {scan->octets + scan->at, scan->length - scan->at};
 	size_t from = spool_from_line(line);
+	if (from == 0 && at_end(scan) && is_torn_from(line)) /* it will be closed one day */
+		from = line.length;
 	if (from > 0 &&
 	    (scan->blank || scan->first || spool_from_line_dated(bytes_first(line, from))))
 		return from;

@@ -2,6 +2,7 @@
  * spool_scan: from the octets of an mbox that anybody writes to its messages. Changes nothing.
  *
  * A message begins with a From line: "From ", at most FROM_LINE_MAX octets up to its LF,
+ * or the end of the file,
  *   - at the start of the file, or behind a blank line; or
  *   - anywhere else when a date stands in it ("Sun Nov 22 02:01"): there a writer has left out the
  *     blank line. All that deliver mail quote a line that begins so in a message; and one message
