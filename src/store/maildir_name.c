@@ -80,7 +80,7 @@ struct maildir_name maildir_name_parse(const char *text)
 	if (!take(&rest, BYTES(".M")) || !take_number(&rest, 999999, &microsecond))
 		return name;
 	name.microsecond = (uint32_t)microsecond;
-	name.own = parse_own(&name, rest);
+	name.own = name.second <= SECOND_MAX && parse_own(&name, rest);
 	return name;
 }
 
