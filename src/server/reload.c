@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "server/supervisor_private.h"
 
-#define LOOK_MS 2000 /* how often the files of the certificate are looked at */
+#define LOOK_MS 1000 /* how often the files of the certificate are looked at */
 
 /* ---- reloading ---- */
 

@@ -12,13 +12,40 @@ import unittest
 from harness import PATIENCE, Server, in_every_mode, is_alive, is_test_build, main
 
 
-def make_pair(folder, name, days="2"):
-    """(certificate, key) as octets."""
+def make_pair(folder, name):
+    """The paths of a new certificate and its key."""
     paths = [os.path.join(folder, name + end) for end in (".cert", ".key")]
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-days", days,
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-days", "2",
                     "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
     return paths
+
+
+def make_old_pair(folder):
+    """One that was good in 2020."""
+    path = os.path.join(folder, "old")
+    for name, text in ((".index", ""), (".serial", "01\n"), (".conf", """
+[ca]
+default_ca = it
+[it]
+database = %s.index
+serial = %s.serial
+new_certs_dir = %s
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+""" % (path, path, folder))):
+        with open(path + name, "w") as file:
+            file.write(text)
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=old", "-out", path + ".ask",
+                    "-keyout", path + ".key"], check=True, capture_output=True)
+    subprocess.run(["openssl", "ca", "-batch", "-selfsign", "-notext", "-config", path + ".conf",
+                    "-in", path + ".ask", "-keyfile", path + ".key", "-out", path + ".cert",
+                    "-startdate", "20200101000000Z", "-enddate", "20200201000000Z"], check=True,
+                   capture_output=True)
+    return path + ".cert", path + ".key"
 
 
 def copy(source, target):
@@ -95,8 +122,7 @@ class Certificate(unittest.TestCase):
             self.assertEqual(self.shown(server), "three")
 
     def expire(self, server):
-        """A pair whose last moment is that of its making."""
-        for source, target in zip(make_pair(server.base, "old", days="0"), self.live):
+        for source, target in zip(make_old_pair(server.base), self.live):
             copy(source, target)
 
 
