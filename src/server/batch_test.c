@@ -15,6 +15,7 @@ struct row {
 	uint64_t small;                    /* this account may hold less than the message */
 	uint64_t full;                     /* this one may hold no more than it does */
 	uint64_t gone;                     /* the caller knows already that this one is no more */
+	uint32_t fails;                    /* which commit does, from 1 */
 	bool last_try, all_or_nothing;
 	enum batch_result result;
 	enum error_code outcomes[RECIPIENTS_MAX]; /* with DONE */
@@ -135,7 +136,48 @@ static const struct row rows[] = {
 	 .result = BATCH_DONE,
 	 .outcomes = {ERROR_NO_USER, ERROR_TEMPORARY},
 	 .delivered = 0},
+	{.name = "the second commit fails",
+	 .accounts = {40, 41, 42},
+	 .fails = 2,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_NONE, ERROR_IO, ERROR_NONE},
+	 .delivered = 2},
+	{.name = "the second commit fails, all or nothing: the first has it already",
+	 .accounts = {43, 44, 45, 43},
+	 .fails = 2,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_IO, ERROR_IO, ERROR_IO, ERROR_IO},
+	 .delivered = 1},
+	{.name = "the first commit fails, all or nothing",
+	 .accounts = {47, 46},
+	 .fails = 1,
+	 ALL,
+	 .result = BATCH_DONE,
+	 .outcomes = {ERROR_IO, ERROR_IO},
+	 .delivered = 0},
 };
+
+/* ---- a commit that fails ---- */
+
+static uint32_t commits_left; /* until one fails; 0: none does */
+
+enum store_result __real_delivery_finish(struct delivery *delivery, bool commit,
+					 struct error *error);
+enum store_result __wrap_delivery_finish(struct delivery *delivery, bool commit,
+					 struct error *error);
+
+enum store_result __wrap_delivery_finish(struct delivery *delivery, bool commit,
+					 struct error *error)
+{
+	bool fails = commit && commits_left > 0 && --commits_left == 0;
+	enum store_result result = __real_delivery_finish(delivery, commit && !fails, error);
+
+	if (!fails)
+		return result;
+	error_set(error, ERROR_IO, "the disk failed");
+	return STORE_IO;
+}
 
 static struct place place_of(uint64_t account)
 {
@@ -247,7 +289,9 @@ static void run(const struct store_root *root, const struct row *row)
 
 		test_check(store_retire(root, &place, false, &error) == STORE_OK);
 	}
+	commits_left = row->fails;
 	test_check(batch_deliver(&batch) == row->result);
+	commits_left = 0;
 	check_outcomes(row, &batch);
 	let_go(holder, false);
 	for (size_t i = 0; i < batch.count; i++) {
