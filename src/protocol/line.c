@@ -14,10 +14,10 @@
 #define START_OCTETS     8    /* of "OPTIONS " */
 #define TLS_HANDSHAKE    0x16 /* first octet of a ClientHello's record: RFC 8446 section 5.1 */
 
-void line_reader_init(struct line_reader *reader, size_t max)
+void line_reader_init(struct line_reader *reader, size_t max, enum line_ends ends)
 {
 	assert(max >= LONG_WORD_OCTETS);
-	*reader = (struct line_reader){.max = max};
+	*reader = (struct line_reader){.max = max, .ends = ends};
 	buffer_init(&reader->held, max);
 }
 
@@ -92,13 +92,27 @@ static enum line_result end_dropped(struct line_reader *reader)
 }
 
 /* Takes the line end off. */
-static struct bytes trim(struct line_reader *reader, struct bytes line)
+static struct bytes trim(struct bytes line)
 {
 	line.length--;
-	reader->bare_lf = line.length == 0 || line.data[line.length - 1] != '\r';
-	if (!reader->bare_lf)
+	if (line.length > 0 && line.data[line.length - 1] == '\r')
 		line.length--;
 	return line;
+}
+
+/* The LF that ends this line; NULL: none here. */
+static const char *find_end(const struct line_reader *reader, struct bytes in)
+{
+	const char *at = in.data, *end = in.data + in.length;
+
+	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		bool behind_cr = at > in.data ? at[-1] == '\r' : reader->after_cr;
+
+		if (behind_cr || reader->ends == LINE_ENDS_IN_LF)
+			return at;
+		at++;
+	}
+	return NULL;
 }
 
 static enum line_result end_line(struct line_reader *reader, struct bytes last, size_t limit,
@@ -107,14 +121,14 @@ static enum line_result end_line(struct line_reader *reader, struct bytes last, 
 	if (reader->dropping)
 		return end_dropped(reader);
 	if (reader->held.length == 0) {
-		*line_out = trim(reader, last);
+		*line_out = trim(last);
 		return LINE_COMPLETE;
 	}
 	hold(reader, last, limit);
 	if (reader->dropping)
 		return end_dropped(reader);
 	reader->complete = true;
-	*line_out = trim(reader, buffer_bytes(&reader->held));
+	*line_out = trim(buffer_bytes(&reader->held));
 	return LINE_COMPLETE;
 }
 
@@ -129,9 +143,10 @@ enum line_result line_reader_next(struct line_reader *reader, struct bytes *in,
 		line_reader_free(reader);
 	if (in->length == 0)
 		return LINE_PARTIAL;
-	end = memchr(in->data, '\n', in->length);
+	end = find_end(reader, *in);
 	piece = end == NULL ? *in : bytes_first(*in, (size_t)(end - in->data) + 1);
 	limit = limit_of(reader, *in, long_word, long_max);
+	reader->after_cr = end == NULL && piece.data[piece.length - 1] == '\r';
 	*in = bytes_skip(*in, piece.length);
 	/* A line without its end needs one more octet at least. */
 	if (!reader->dropping && reader->held.length + piece.length + (end == NULL) > limit)

@@ -3,8 +3,9 @@
  *
  * Complete lines are handed out of the caller's own octets, without a copy; only a line that
  * arrives in pieces is kept, in memory that is given back when it is complete, so that an idle
- * connection holds nothing. A line ends in CRLF, or, for the sake of real clients, in a bare LF
- * (RFC 1939 says CRLF; popa3d and Dovecot take both); a CR anywhere else is part of the line.
+ * connection holds nothing. A line ends in CRLF, or in a bare LF where the protocol's clients send
+ * that (RFC 1939 says CRLF; popa3d and Dovecot take both); where it may not (RFC 5321 section
+ * 2.3.8) a LF is part of the line, as a CR is anywhere else.
  *
  * A line longer than the limit is dropped as it comes and reported once, when it has ended: it is
  * never taken for two commands. One word may have longer lines than the others (PASS).
@@ -16,13 +17,16 @@
 
 #include "base/bytes.h"
 
+enum line_ends { LINE_ENDS_IN_LF, LINE_ENDS_IN_CRLF_ONLY };
+
 struct line_reader {
 	struct buffer held; /* a line that came in pieces, until it has been used */
 	size_t max;         /* octets of a line, its line end included */
 	bool complete;      /* what is held was handed out: private */
 	bool dropping;      /* inside a line that cannot be held */
 	bool lost;          /* it is dropped for lack of memory: private */
-	bool bare_lf;       /* the last line ended in a bare LF */
+	enum line_ends ends;
+	bool after_cr; /* the last octet taken was one: private */
 };
 
 enum line_result {
@@ -32,7 +36,7 @@ enum line_result {
 	LINE_LOST      /* memory ran out while it was held: reported when it has ended */
 };
 
-void line_reader_init(struct line_reader *reader, size_t max);
+void line_reader_init(struct line_reader *reader, size_t max, enum line_ends ends);
 
 /* Wipes and gives back what is held; the reader stays usable. Called when a line has been used, so
  * that nothing of it stays until the next one comes. */

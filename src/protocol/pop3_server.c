@@ -30,7 +30,7 @@ struct pop3_server *pop3_server_new(const struct pop3_server_options *options)
 		return NULL;
 	server->options = options;
 	server->state = POP3_AUTHORIZATION;
-	line_reader_init(&server->line, POP3_LINE_MAX);
+	line_reader_init(&server->line, POP3_LINE_MAX, LINE_ENDS_IN_LF);
 	buffer_init(&server->output, OUTPUT_OCTETS_MAX);
 	return server;
 }

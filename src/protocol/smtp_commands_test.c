@@ -17,7 +17,11 @@ static const struct row rows[] = {
 	/* commands */
 	ROW("nothing", "", "", "", LMTP),
 	ROW("quit", "QUIT\r\nNOOP\r\n", BYE, "close", LMTP),
-	ROW("lower case, LF, space at the end", "quit \n", BYE, "close", LMTP),
+	ROW("lower case, space at the end", "quit \r\n", BYE, "close", LMTP),
+	ROW("LF ends no line", "NOOP\nQUIT\r\nQUIT\r\n",
+	    "500 5.5.2 a line ends in CR LF, and in nothing else\r\n" BYE, "close", LMTP),
+	ROW("nor in SMTP", "\nQUIT\r\nQUIT\r\n",
+	    "500 5.5.2 a line ends in CR LF, and in nothing else\r\n" BYE, "close", SMTP),
 	ROW("lhlo", LHLO, FEATURES, "", LMTP),
 	ROW("ehlo", EHLO, FEATURES, "", SMTP),
 	ROW("helo", "HELO me.example\r\n", "250 mx.example\r\n", "", SMTP),

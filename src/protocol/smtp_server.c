@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "protocol/kept.h"
 #include "protocol/reply.h"
@@ -32,7 +33,7 @@ struct smtp_server *smtp_server_new(const struct smtp_server_options *options)
 	if (server == NULL)
 		return NULL;
 	server->options = options;
-	line_reader_init(&server->line, SMTP_LINE_MAX);
+	line_reader_init(&server->line, SMTP_LINE_MAX, LINE_ENDS_IN_CRLF_ONLY);
 	buffer_init(&server->output, OUTPUT_OCTETS_MAX);
 	return server;
 }
@@ -341,6 +342,8 @@ static void run_line(struct smtp_server *server, struct bytes line)
 	} else if (server->commands == SMTP_COMMANDS_MAX) {
 		smtp_reply(server, "421 4.7.0", "too many commands for no message, good-bye");
 		smtp_close(server);
+	} else if (line.length > 0 && memchr(line.data, '\n', line.length) != NULL) {
+		smtp_reply_bad(server, "500 5.5.2", "a line ends in CR LF, and in nothing else");
 	} else {
 		server->commands++;
 		smtp_command_run(server, line);
