@@ -1,6 +1,6 @@
 /*
- * cmd_mailbox: `postern mailbox`: its table, and list, show and verify, which change nothing and
- * disturb nobody: they take no session lock. What brings mail in is in cmd_mailbox_import.c.
+ * cmd_mailbox: `postern mailbox`: its table, and list and show, which change nothing and disturb
+ * nobody: they take no session lock. The other parts are in cmd_mailbox_*.c.
  */
 #include "cli/cmd_mailbox.h"
 
@@ -15,18 +15,35 @@
 
 #define ENTRIES 512 /* of the table, at a time */
 
-enum error_code mailbox_open(const struct context *context, const char *account,
+enum error_code mailbox_find(const struct context *context, const char *account,
 			     struct mailbox *mailbox_out, struct error *error)
 {
 	enum error_code code = home_open(context, false, &mailbox_out->home, error);
 
+	mailbox_out->root = (struct store_root){.disk = NULL};
 	if (code != ERROR_NONE)
 		return code;
 	code = home_find(&mailbox_out->home, account, &mailbox_out->found, error);
-	if (code == ERROR_NONE)
-		code = home_become(&mailbox_out->home, HOME_MAIL, error);
-	if (code == ERROR_NONE)
-		code = home_store(&mailbox_out->home, &mailbox_out->root, error);
+	if (code != ERROR_NONE)
+		home_close(&mailbox_out->home);
+	return code;
+}
+
+enum error_code mailbox_enter(struct mailbox *mailbox, struct error *error)
+{
+	enum error_code code = home_become(&mailbox->home, HOME_MAIL, error);
+
+	return code == ERROR_NONE ? home_store(&mailbox->home, &mailbox->root, error) : code;
+}
+
+enum error_code mailbox_open(const struct context *context, const char *account,
+			     struct mailbox *mailbox_out, struct error *error)
+{
+	enum error_code code = mailbox_find(context, account, mailbox_out, error);
+
+	if (code != ERROR_NONE)
+		return code;
+	code = mailbox_enter(mailbox_out, error);
 	if (code != ERROR_NONE)
 		home_close(&mailbox_out->home);
 	return code;
@@ -164,29 +181,61 @@ static enum error_code print_message(struct maildrop *maildrop, uint32_t number,
 	return ERROR_NONE;
 }
 
-static enum error_code show(struct maildrop *maildrop, const char *word, struct error *error)
+static enum error_code find_uid(struct maildrop *maildrop, const char *word, uint32_t *number_out,
+				struct error *error)
+{
+	uint32_t messages = maildrop_summary(maildrop).messages;
+	char room[80];
+
+	for (uint32_t number = 1; number <= messages; number++) {
+		struct maildrop_entry entry;
+		enum store_result result =
+			maildrop_table(maildrop, number, 1, false, &entry, error);
+
+		if (result != STORE_OK)
+			return home_store_failed(result, error);
+		*number_out = number;
+		if (strcmp(entry.uid, word) == 0)
+			return ERROR_NONE;
+	}
+	return error_set(error, ERROR_DATA, "there is no message with the unique-id %s",
+			 error_escape(bytes_of(word), room, sizeof(room)));
+}
+
+/* Digits are a message number, also where a unique-id is made of them. */
+enum error_code mailbox_message(struct maildrop *maildrop, const char *word, uint32_t *number_out,
+				struct error *error)
 {
 	uint32_t messages = maildrop_summary(maildrop).messages;
 	uint64_t number;
-	char room[40];
 
+	if (strspn(word, "0123456789") != strlen(word) || strlen(word) > 10)
+		return find_uid(maildrop, word, number_out, error);
 	if (!number_parse(bytes_of(word), UINT32_MAX, &number) || number == 0)
-		return error_set(error, ERROR_USAGE, "%s is not a message number",
-				 error_escape(bytes_of(word), room, sizeof(room)));
+		return error_set(error, ERROR_USAGE, "%s is not a message number", word);
 	if (number > messages)
 		return error_set(error, ERROR_DATA, "there is no message %llu, only %u",
 				 (unsigned long long)number, messages);
-	return print_message(maildrop, (uint32_t)number, error);
+	*number_out = (uint32_t)number;
+	return ERROR_NONE;
+}
+
+static enum error_code show(struct maildrop *maildrop, const char *word, struct error *error)
+{
+	uint32_t number;
+	enum error_code code = mailbox_message(maildrop, word, &number, error);
+
+	return code == ERROR_NONE ? print_message(maildrop, number, error) : code;
 }
 
 static int mailbox_show(struct context *context, int argc, char **argv)
 {
 	const struct option_page page = {
-		.operands = "ACCOUNT NUMBER",
+		.operands = "ACCOUNT NUMBER|UID",
 		.operands_min = 2,
 		.operands_max = 2,
 		.about = "Writes one message to standard output as it is stored: lines end in LF, "
-			 "quoting is undone.\nThe number is that of \"mailbox list\".",
+			 "quoting is undone.\nNumber and unique-id are those of \"mailbox list\".",
 		.examples = "  postern mailbox show alice 1 | less\n"
 			    "  postern mailbox show alice@example.org 3 > message.eml",
 	};
@@ -208,95 +257,6 @@ static int mailbox_show(struct context *context, int argc, char **argv)
 	return code == ERROR_NONE ? EX_OK : command_fail(context, &error);
 }
 
-/* ---- verify ---- */
-
-static json_t *findings_json(const struct findings *findings)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct finding *finding = &findings->list[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "file", finding->file,
-						      "offset", (json_int_t)finding->offset, "text",
-						      finding->text));
-	}
-	return json_pack("{s:I, s:I, s:b, s:o}", "messages", (json_int_t)findings->messages,
-			 "octets", (json_int_t)findings->octets_checked, "more", findings->more,
-			 "findings", list);
-}
-
-static void print_findings(const struct findings *findings)
-{
-	for (size_t i = 0; i < findings->count; i++)
-		printf("%s at %llu: %s\n", findings->list[i].file,
-		       (unsigned long long)findings->list[i].offset, findings->list[i].text);
-	if (findings->more)
-		printf("and more: only the first %d are shown\n", FINDINGS_MAX);
-	printf("%llu messages, %llu octets checked, %zu finding%s\n",
-	       (unsigned long long)findings->messages, (unsigned long long)findings->octets_checked,
-	       findings->count, findings->count == 1 ? "" : "s");
-}
-
-static enum error_code verify(const struct context *context, const char *account,
-			      struct findings *findings, struct error *error)
-{
-	struct home_patience patience = {0};
-	struct mailbox mailbox;
-	enum store_result result;
-	enum error_code code = mailbox_open(context, account, &mailbox, error);
-
-	if (code != ERROR_NONE)
-		return code;
-	do
-		result = store_verify(&mailbox.root, &mailbox.found.place, findings, error);
-	while (result == STORE_AGAIN && home_wait(&patience));
-	mailbox_close(&mailbox);
-	return result == STORE_OK ? ERROR_NONE : home_store_failed(result, error);
-}
-
-static int mailbox_verify(struct context *context, int argc, char **argv)
-{
-	bool json = false;
-	const struct option_row rows[] = {
-		{"json", NULL, "as a JSON object", &json, NULL, NULL},
-	};
-	const struct option_page page = {
-		.operands = "ACCOUNT",
-		.operands_min = 1,
-		.operands_max = 1,
-		.about =
-			"Reads a whole maildrop and its index, and names everything that is not as "
-			"it should be.\nMends nothing. Exits with 0 when all is well, with 65 when "
-			"there are findings.",
-		.examples = "  postern mailbox verify alice\n"
-			    "  postern account list --json | jq -r '.[].name' | xargs -n 1 postern "
-			    "mailbox verify",
-		.rows = rows,
-		.row_count = 1,
-	};
-	struct error error = {.code = ERROR_NONE};
-	struct findings findings = {.list = NULL};
-	bool clean;
-	char **operands;
-	int count, status;
-
-	if (!option_parse(context, &page, argc, argv, &operands, &count, &status))
-		return status;
-	if (verify(context, operands[0], &findings, &error) != ERROR_NONE) {
-		findings_free(&findings);
-		return command_fail(context, &error);
-	}
-	clean = findings.count == 0;
-	status = EX_OK;
-	if (json)
-		status = json_finish(context, findings_json(&findings));
-	else
-		print_findings(&findings);
-	findings_free(&findings);
-	return status == EX_OK && !clean ? EX_DATAERR : status;
-}
-
 /* ---- table ---- */
 
 int cmd_mailbox(struct context *context, int argc, char **argv)
@@ -305,7 +265,9 @@ int cmd_mailbox(struct context *context, int argc, char **argv)
 		{"list", mailbox_list, "list the messages of a maildrop"},
 		{"show", mailbox_show, "write one message to standard output"},
 		{"import", mailbox_import, "bring messages in from a file, an mbox or a Maildir"},
+		{"export", mailbox_export, "write messages to an mbox or a Maildir"},
 		{"verify", mailbox_verify, "check a whole maildrop, mend nothing"},
+		{"repair", mailbox_repair, "bring a maildrop into order, remove no message"},
 	};
 	static const struct command_table table = {
 		.about = "Works on one maildrop as its owner, whether or not the server runs.",

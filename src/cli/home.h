@@ -20,7 +20,8 @@
 #include "server/mail_roots.h"
 #include "store/store.h"
 
-enum home_side { HOME_ACCOUNTS, HOME_MAIL };
+/* HOME_CALLER, who typed the command, is for attendants only. */
+enum home_side { HOME_ACCOUNTS, HOME_MAIL, HOME_CALLER };
 
 struct home {
 	char path[PATH_MAX]; /* ROOT, absolute */

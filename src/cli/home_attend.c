@@ -31,7 +31,8 @@ static _Noreturn void attend(struct home_attendant *attendant, enum home_side si
 {
 	struct shared *shared = attendant->shared;
 	char word;
-	bool became = home_become(attendant->home, side, &shared->error) == ERROR_NONE;
+	bool became = side == HOME_CALLER ||
+		      home_become(attendant->home, side, &shared->error) == ERROR_NONE;
 
 	while (read(line, &word, 1) == 1) {
 		if (became) {

@@ -47,7 +47,7 @@ class Mailbox(Case):
 
     def test_show_refused(self):
         self.bring(b"a\n")
-        rows = [("0", USAGE), ("-1", USAGE), ("", USAGE), ("1x", USAGE), ("4294967297", USAGE),
+        rows = [("0", USAGE), ("-1", DATAERR), ("", USAGE), ("1x", DATAERR), ("4294967297", USAGE),
                 ("2", DATAERR)]
         for word, code in rows:
             with self.subTest(word=word):

@@ -80,7 +80,8 @@ class Words(Case):
         self.assertEqual([" ".join(words) for words in self.commands([])], [
             "serve", "account add", "account list", "account show", "account set",
             "account passwd", "account remove", "account import", "deliver", "mailbox list",
-            "mailbox show", "mailbox import", "mailbox verify", "kick", "status"])
+            "mailbox show", "mailbox import", "mailbox export", "mailbox verify", "mailbox repair",
+            "kick", "status"])
 
     def test_version(self):
         self.assertRegex(self.run_plain("--version").out, r"^postern \d+\.\d+\.\d+\n$")
