@@ -13,9 +13,9 @@
  *     and are valid until the answer. Only CRLF "." CRLF ends it. Behind the end comes MESSAGE: the
  *     owner delivers and answers for each recipient (LMTP) or once (SMTP). A positive reply is
  *     emitted only for an answer that says so.
- *   - A bare LF in the message is noticed; behind smtp_server_reject_bare_lf() the message is read to
- *     its true end and refused with 550 (SMTP smuggling); else it is taken as a line end of the
- *     stored form. A bare CR is an octet of its line.
+ *   - A bare LF in the message is noticed; behind smtp_server_reject_bare_lf() it is read to its
+ *     true end and refused with 550 (SMTP smuggling); else it is taken as a line end of the stored
+ *     form. A bare CR is an octet of its line.
  *   - Past `octets_max` the rest is read and dropped, and the message refused with 552.
  *   - A transaction that ends in any other way (RSET, LHLO/EHLO/HELO, STARTTLS, QUIT, a message
  *     refused here, smtp_server_end()) yields ABORT when a recipient had been accepted, before a
@@ -56,30 +56,31 @@ size_t smtp_server_feed(struct smtp_server *server, struct bytes in);
 
 enum smtp_event_kind {
 	SMTP_RECIPIENT, /* recipient  -> smtp_server_recipient() */
-	SMTP_BEGIN,	/* DATA: sender, declared_octets -> smtp_server_begun() */
-	SMTP_BODY,	/* body, at most SMTP_BODY_MAX -> smtp_server_taken() */
-	SMTP_MESSAGE,	/* complete   -> smtp_server_delivered() for each accepted recipient in their
-			   order (LMTP), or once with index 0 (SMTP) */
+	SMTP_BEGIN,     /* DATA: sender, declared_octets -> smtp_server_begun() */
+	SMTP_BODY,      /* body, at most SMTP_BODY_MAX -> smtp_server_taken() */
+	SMTP_MESSAGE, /* complete   -> smtp_server_delivered() for each accepted recipient in their
+			 order (LMTP), or once with index 0 (SMTP) */
 	SMTP_START_TLS, /* send the output, shake hands -> smtp_server_secured() */
-	SMTP_ABORT,	/* forget recipients and message; nothing to answer */
-	SMTP_CLOSE	/* send the output, then close; nothing to answer */
+	SMTP_ABORT,     /* forget recipients and message; nothing to answer */
+	SMTP_CLOSE      /* send the output, then close; nothing to answer */
 };
 
 #define SMTP_BODY_MAX (32 * 1024 + 2) /* octets of one BODY event */
 
 struct smtp_event {
 	enum smtp_event_kind kind;
-	struct bytes recipient;	  /* RECIPIENT: the address without angle brackets, shorter than
-				     SMTP_PATH_MAX (protocol/smtp_address.h); valid until the answer */
-	struct bytes sender;	  /* BEGIN: the same for the sender, may be empty; valid until CLOSE,
-				     ABORT, the last answer to MESSAGE or a BEGIN answered by an error */
-	struct bytes helo;	  /* BEGIN: what the peer called itself, letters, digits and "-._:[]"
-				     only; valid as long */
-	bool extended;		  /* BEGIN: the peer said EHLO or LHLO */
+	struct bytes
+		recipient;   /* RECIPIENT: the address without angle brackets, shorter than
+				SMTP_PATH_MAX (protocol/smtp_address.h); valid until the answer */
+	struct bytes sender; /* BEGIN: the same for the sender, may be empty; valid until CLOSE,
+				ABORT, the last answer to MESSAGE or a BEGIN answered by an error */
+	struct bytes helo;   /* BEGIN: what the peer called itself, letters, digits and "-._:[]"
+				only; valid as long */
+	bool extended;       /* BEGIN: the peer said EHLO or LHLO */
 	uint64_t declared_octets; /* RECIPIENT, BEGIN: SIZE of MAIL FROM, or 0 */
-	bool eight_bit;		  /* BEGIN: BODY=8BITMIME */
-	struct bytes body;	  /* BODY */
-	uint32_t recipients;	  /* BEGIN, MESSAGE: how many were accepted */
+	bool eight_bit;           /* BEGIN: BODY=8BITMIME */
+	struct bytes body;        /* BODY */
+	uint32_t recipients;      /* BEGIN, MESSAGE: how many were accepted */
 };
 
 bool smtp_server_next(struct smtp_server *server, struct smtp_event *event_out);
@@ -102,8 +103,8 @@ void smtp_server_delivered(struct smtp_server *server, uint32_t index, enum erro
 /* Answers START_TLS: the peer talks within TLS from here on. */
 void smtp_server_secured(struct smtp_server *server);
 
-/* From outside: over now (drain, time-out): 421 where a reply is possible, then CLOSE (behind an ABORT
- * unless MESSAGE is open, whose deliveries are the owner's). Later answers are ignored. */
+/* From outside: over now (drain, time-out): 421 where a reply is possible, then CLOSE (behind an
+ * ABORT unless MESSAGE is open, whose deliveries are the owner's). Later answers are ignored. */
 void smtp_server_end(struct smtp_server *server, const char *text);
 
 struct bytes smtp_server_output(const struct smtp_server *server);

@@ -8,7 +8,6 @@
 #include "server/config.h"
 
 #include <assert.h>
-#include <pwd.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -284,45 +283,6 @@ static void set_mail_root(struct config_source *source, const struct setting *se
 		set_path(source, value, config->mail_roots[config->mail_root_count++]);
 }
 
-/* What is given replaces the default, or the file's; "none" leaves none. */
-static void set_network(struct config_source *source, const struct setting *setting,
-			const char *value)
-{
-	struct config *config = source->config;
-	struct error why;
-
-	if (!source->seen[setting - settings])
-		config->trusted_count = 0;
-	if (strcmp(value, "none") == 0)
-		config->trusted_count = 0;
-	else if (config->trusted_count == TRUSTED_NETWORKS_MAX)
-		config_complain(source, "too many networks", value);
-	else if (network_parse(bytes_of(value), &config->trusted[config->trusted_count], &why) !=
-		 ERROR_NONE)
-		config_complain(source, why.text, value);
-	else
-		config->trusted_count++;
-}
-
-static void set_user(struct config_source *source, const struct setting *setting, const char *value)
-{
-	struct config *config = source->config;
-	const struct passwd *user;
-	uint64_t uid = 0;
-
-	if (!source->seen[setting - settings])
-		config->trusted_user_count = 0;
-	user = getpwnam(value);
-	if (user)
-		uid = user->pw_uid;
-	if (!user && !number_parse(bytes_of(value), UINT32_MAX, &uid))
-		config_complain(source, "no such user", value);
-	else if (config->trusted_user_count == TRUSTED_USERS_MAX)
-		config_complain(source, "too many users", value);
-	else
-		config->trusted_users[config->trusted_user_count++] = (uint32_t)uid;
-}
-
 static void set_number(struct config_source *source, const struct setting *setting,
 		       const char *value, uint32_t *number_out)
 {
@@ -410,9 +370,9 @@ static void set(struct config_source *source, const struct setting *setting, con
 	else if (setting->kind == SETTING_PATHS)
 		set_mail_root(source, setting, value);
 	else if (setting->kind == SETTING_NETWORKS)
-		set_network(source, setting, value);
+		config_set_network(source, value, !source->seen[setting - settings]);
 	else if (setting->kind == SETTING_USERS)
-		set_user(source, setting, value);
+		config_set_user(source, value, !source->seen[setting - settings]);
 	else
 		set_once(source, setting, value);
 	source->seen[setting - settings] = true;
@@ -479,9 +439,7 @@ static void set_defaults(struct config *config)
 	config->connections_per_address = CONNECTIONS_PER_ADDRESS;
 	config->message_octets_max = MESSAGE_OCTETS_MAX;
 	config->megabytes_per_user = USER_MEGABYTES;
-	config->trusted_count = 2;
-	(void)network_parse(BYTES("127.0.0.0/8"), &config->trusted[0], NULL);
-	(void)network_parse(BYTES("::1"), &config->trusted[1], NULL);
+	config_trust_loopback(config);
 	config->log_level = LOG_LEVEL_INFO;
 }
 

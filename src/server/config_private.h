@@ -3,6 +3,7 @@
  *
  *   config.c        the table, its values, flags, defaults
  *   config_file.c   ROOT/postern.conf
+ *   config_trust.c  networks and users that are trusted
  */
 #ifndef SERVER_CONFIG_PRIVATE_H
 #define SERVER_CONFIG_PRIVATE_H
@@ -28,5 +29,11 @@ void config_set(struct config_source *source, const char *key, const char *value
 
 /* Reads source->file, if there is one. */
 void config_read_file(struct config_source *source);
+
+/* One more network or user; the first of a source replaces those of the source before. The network
+ * "none" leaves none. */
+void config_set_network(struct config_source *source, const char *value, bool first);
+void config_set_user(struct config_source *source, const char *value, bool first);
+void config_trust_loopback(struct config *config);
 
 #endif
