@@ -208,10 +208,11 @@ static size_t join_line_ends(struct spool_reading *reading, struct bytes in, cha
 }
 
 /* The last octets: quoting that was held, an LF where there is none. A CR that was held is half a
- * line end, and goes. */
+ * line end. */
 static size_t end_of_message(struct spool_reading *reading, char *out)
 {
 	size_t length = 0;
+	reading->in_line = reading->in_line || reading->held_cr;
 	reading->held_cr = false;
 	if (reading->entry.quoted)
 		length += mbox_quote_end(&reading->quote, out + length);

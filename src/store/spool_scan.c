@@ -150,9 +150,12 @@ static int begin_message(struct spool_scan *scan, size_t line_octets)
 static void end_message(struct spool_scan *scan, struct spool_message *message_out)
 {
 	uint8_t digest[DIGEST_OCTETS];
+	char held[2];
 	flush(scan, scan->blank ? scan->blank_at : scan->at);
 	scan->run = scan->at;
-	/* A CR that was held in a CRLF message is half a line end. */
+	/* A CR at the end of a CRLF message is half a line end. */
+	if (scan->crlf && wire_decode_end(&scan->decoder, held) > 0)
+		add_plain(scan, BYTES("\n"));
 	if (!scan->ends_in_lf)
 		add_plain(scan, BYTES("\n"));
 	digest_end(scan->digest, digest);

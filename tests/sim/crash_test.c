@@ -169,12 +169,28 @@ static void run_all_faults(struct explorer_book *book, const struct world_kind *
 		}
 }
 
+static struct explorer_settings settings_for(const struct world_kind *kind,
+					     const struct explorer_settings *settings)
+{
+	struct explorer_settings own = *settings;
+	unsigned thin = kind->thin;
+
+	if (thin <= 1)
+		return own;
+	own.subsets_max = own.subsets_max / (thin * thin * thin);
+	own.samples = own.samples / thin + 1;
+	own.damages = own.damages / thin + 1;
+	own.inner_each *= thin;
+	return own;
+}
+
 static bool run_scenario(struct explorer_book *book, const struct world_kind *kind,
 			 const struct scenario *scenario, const struct options *options)
 {
 	static struct explorer sound;
 	uint64_t states = book->states, distinct = book->distinct, failures = book->failures;
 
+	book->settings = settings_for(kind, &options->settings);
 	book->failures_max = options->stop ? 1 : book->failures + 4;
 	run(book, kind, scenario, (struct explorer_fault){0}, &sound);
 	run_all_faults(book, kind, scenario, &sound, options->fault_every);

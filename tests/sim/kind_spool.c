@@ -536,6 +536,9 @@ static const struct scenario own_scenarios[] = {
 
 const struct world_kind world_spool = {
 	.kind = STORE_SPOOL,
+	.reserve = true,
+	.thin = 4,
+	.settles = true,
 	.tick_ns = 7000001,
 	.role = role,
 	.tolerates = tolerates,

@@ -11,6 +11,9 @@
 struct world_kind {
 	enum store_kind kind;
 	bool reserve; /* removals on a full disk need one */
+	unsigned thin; /* of a kind with many calls and states so many times fewer are drawn; 0: 1 */
+	bool settles; /* of earlier operations nothing is pending of lock files and caches, which
+			 are many */
 	uint64_t tick_ns; /* by which the disk's clock goes on with each operation */
 	/* What a file is to the store, for the table. */
 	const char *(*role)(const char *path, bool directory, bool unnamed);

@@ -127,6 +127,54 @@ void sim_disk_settle(struct sim_disk *disk)
 	disk->version++;
 }
 
+void sim_disk_settle_folder(struct sim_disk *disk, const char *name)
+{
+	struct sim_inode *folder = view_find(&disk->top->visible, name);
+
+	if (folder == NULL)
+		return;
+	sim_inode_sync(disk, folder);
+	for (size_t i = 0; i < folder->visible.name_count; i++)
+		sim_inode_sync(disk, folder->visible.names[i].inode);
+}
+
+/* All that is pending of this file: that it got a name, was written, and lost the name again. */
+static bool came_and_went(const struct sim_disk *disk, const struct sim_inode *inode)
+{
+	size_t added = 0, removed = 0, other = 0;
+
+	for (const struct sim_change *one = disk->pending; one != NULL; one = one->next) {
+		if (one->target != inode)
+			continue;
+		added += one->kind == CHANGE_ADD;
+		removed += one->kind == CHANGE_REMOVE;
+		other += one->kind == CHANGE_MOVE || one->settled;
+	}
+	return inode->handles == 0 && added == 1 && removed == 1 && other == 0;
+}
+
+void sim_disk_forget_removed(struct sim_disk *disk)
+{
+	for (struct sim_inode *inode = disk->inodes; inode != NULL; inode = inode->next) {
+		struct sim_change **link = &disk->pending;
+
+		if (!came_and_went(disk, inode))
+			continue;
+		while (*link != NULL) {
+			struct sim_change *change = *link;
+
+			if (change->target != inode && change->inode != inode) {
+				link = &change->next;
+				continue;
+			}
+			*link = change->next;
+			sim_change_free(change);
+			disk->version++;
+		}
+		disk->pending_end = link;
+	}
+}
+
 size_t sim_disk_pending(const struct sim_disk *disk)
 {
 	size_t count = 0;

@@ -126,6 +126,11 @@ uint64_t sim_disk_version(const struct sim_disk *disk);    /* changes with every
 /* Everything pending becomes stable, as after a quiet minute. */
 void sim_disk_settle(struct sim_disk *disk);
 
+/* The same for one folder of the top and its files. */
+void sim_disk_settle_folder(struct sim_disk *disk, const char *name);
+/* The same for files that were made and removed meanwhile: nothing is left of them. */
+void sim_disk_forget_removed(struct sim_disk *disk);
+
 size_t sim_disk_pending(const struct sim_disk *disk);
 size_t sim_disk_pending_writes(const struct sim_disk *disk);
 #define SIM_SUBSETS_ALL 4096                            /* 12 pending changes */

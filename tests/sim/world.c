@@ -77,6 +77,11 @@ void world_operation(struct world *world, const char *name)
 {
 	clock_ms = ++world->now_ms;
 	sim_disk_advance(world->disk, world->kind->tick_ns);
+	if (world->kind->settles) {
+		sim_disk_settle_folder(world->disk, "locks");
+		sim_disk_settle_folder(world->disk, "index");
+		sim_disk_forget_removed(world->disk);
+	}
 	explorer_operation(world->explorer, name);
 }
 
