@@ -75,6 +75,11 @@
 #define SLOTS_LMTP_SHARE   8 /* of a worker's: one in so many is for LMTP alone, */
 #define SLOTS_LMTP_MIN	   8 /* at least this many, so that POP3 sessions never shut out mail */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
+#define PENALTIES_MAX	   16384 /* addresses whose failed logins are remembered: 2 MiB */
+#define PENALTY_FIRST_MS   2000	 /* how long an address that has failed waits for an answer; */
+#define PENALTY_MAX_MS	   15000 /* doubled by each new guess up to this */
+#define PENALTY_FORGET_MS  (15 * 60 * 1000)
+#define PENALIZED_MAX	   4096 /* answers held back at a time; more are [SYS/TEMP] at once */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
 #define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker silent for longer hangs */
 #define CONTEST_PATIENCE_MS 5000 /* a holder that yields closes its maildrop within this */

@@ -490,11 +490,13 @@ static bool prepare(struct auth *auth, int descriptor, int control, uid_t owner_
 	auth->jobs = jobs_new(auth->loop);
 	auth->cache = secret_cache_new(SECRET_CACHE_ENTRIES);
 	auth->registry = registry_new();
+	auth->penalties = penalties_new();
 	message_init(&auth->about, MESSAGE_ABOUT, 0);
 	auth->control = control_new(auth->loop, control, owner_uid, &callbacks, auth);
 	auth->supervisor =
 		channel_new(auth->loop, descriptor, on_supervisor, on_supervisor_closed, auth);
-	return auth->jobs && auth->cache && auth->registry && auth->control && auth->supervisor;
+	return auth->jobs && auth->cache && auth->registry && auth->penalties && auth->control &&
+	       auth->supervisor;
 }
 
 static int fail(const struct error *error)
@@ -517,6 +519,8 @@ int auth_run(int descriptor, const struct message_configure *configure, const in
 	    directory_open("accounts.db", true, &auth->directory, &error) != ERROR_NONE)
 		return fail(&error);
 	auth->apop = configure->apop;
+	auth->trusted_count = configure->trusted_count;
+	memcpy(auth->trusted, configure->trusted, sizeof(auth->trusted));
 	if (!prepare(auth, descriptor, descriptors[1], configure->owner_uid)) {
 		error_set(&error, ERROR_TEMPORARY, "out of memory");
 		return fail(&error);

@@ -6,6 +6,8 @@
  * the same hash, so that the clock does not tell which accounts there are. APOP costs one only when
  * it is wrong: its secret is kept as it is (apart, and only with the account's consent).
  *
+ * An address that guesses waits for its answers (server/penalty.h).
+ *
  * Guarantees: each question is answered once; a password is wiped when it was looked at; a failed
  * login is logged at once, with its reason, which the peer is not told.
  * Must not know: protocols, maildrops.
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "server/apop.h"
 #include "server/auth_private.h"
@@ -25,6 +28,8 @@ struct login {
 	struct message_login asked;
 	struct account account;
 	bool found, has_verifier;
+	enum error_code outcome;
+	struct loop_timer *late;  /* the answer is held back */
 	bool foreign;             /* it asks for the maildrop of another account */
 	const char *reason;       /* APOP: why it will be denied */
 	enum error_code verified; /* what secret_verify() said */
@@ -79,16 +84,73 @@ static void free_login(struct login *login)
 	free(login);
 }
 
+/* ---- penalties ---- */
+
+/* False for a peer on this machine and in a trusted network. */
+static bool peer_of(const struct login *login, struct peer_key *key_out)
+{
+	const struct auth *auth = login->auth;
+	struct address address;
+
+	if (address_parse(bytes_of(login->asked.peer), &address, NULL) != ERROR_NONE)
+		return false;
+	for (uint32_t i = 0; i < auth->trusted_count; i++)
+		if (network_has(&auth->trusted[i], &address))
+			return false;
+	return peers_address(&address, key_out);
+}
+
+static void tell(void *context)
+{
+	struct login *login = context;
+	struct auth_peer *peer = auth_peer(login->auth, login->peer);
+
+	if (login->late)
+		login->auth->penalized--;
+	loop_timer_stop(&login->late);
+	if (peer)
+		answer(peer, &login->asked, login->outcome, &login->account);
+	free_login(login);
+}
+
+/* What the address has done before decides how long this login waits, right or wrong. */
+static uint32_t judge(struct login *login)
+{
+	struct penalties *penalties = login->auth->penalties;
+	uint64_t now_ms = clock_monotonic_ms();
+	struct peer_key key;
+	uint32_t delay_ms;
+
+	if (!peer_of(login, &key))
+		return 0;
+	delay_ms = penalty_delay_ms(penalties, &key, now_ms);
+	if (login->outcome == ERROR_NONE)
+		penalty_succeeded(penalties, &key);
+	else if (login->outcome == ERROR_DENIED)
+		penalty_failed(penalties, &key, asked_name(&login->asked),
+			       asked_password(&login->asked), now_ms);
+	return delay_ms;
+}
+
 /* The end of every login; `reason` counts when it failed. */
 static void conclude(struct login *login, enum error_code outcome, const char *reason)
 {
-	struct auth_peer *peer = auth_peer(login->auth, login->peer);
+	struct auth *auth = login->auth;
+	struct auth_peer *peer = auth_peer(auth, login->peer);
+	uint32_t delay_ms;
 
+	login->outcome = outcome;
+	delay_ms = judge(login);
+	secret_wipe(login->asked.password, sizeof(login->asked.password));
 	if (peer && outcome != ERROR_NONE)
 		log_failed(peer, &login->asked, reason);
-	if (peer)
-		answer(peer, &login->asked, outcome, &login->account);
-	free_login(login);
+	if (delay_ms > 0 && auth->penalized >= PENALIZED_MAX)
+		login->outcome = ERROR_TEMPORARY;
+	else if (delay_ms > 0 && loop_timer(auth->loop, &login->late, delay_ms, tell, login)) {
+		auth->penalized++;
+		return;
+	}
+	tell(login);
 }
 
 static void conclude_unknown(struct login *login, const struct error *error)

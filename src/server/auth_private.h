@@ -14,6 +14,7 @@
 #include "server/channel.h"
 #include "server/control.h"
 #include "server/jobs.h"
+#include "server/penalty.h"
 #include "server/registry.h"
 
 /* A worker, as long as its channel is open. */
@@ -34,6 +35,10 @@ struct auth {
 	struct directory *directory;
 	struct secret_cache *cache;
 	struct registry *registry;
+	struct penalties *penalties;
+	uint32_t penalized;                           /* answers that are held back now */
+	struct network trusted[TRUSTED_NETWORKS_MAX]; /* without penalties */
+	uint32_t trusted_count;
 	struct control *control;
 	struct auth_peer *peers;
 	struct counters ended; /* of the workers that are no more, as far as they told */
