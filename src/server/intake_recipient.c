@@ -5,12 +5,13 @@
  * locking it: SMTP has one answer for all recipients of a message, and one who has no room for it
  * would keep it from the others. What the store says behind the message counts all the same.
  *
- * Guarantees: a recipient is accepted only when auth has answered. Must not know: how mail is
- * stored or a name is looked up.
+ * Guarantees: a recipient is accepted only when auth has answered; one that is not is logged. Must
+ * not know: how mail is stored or a name is looked up.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "server/intake_session.h"
 
 /* ---- the list ---- */
@@ -141,12 +142,23 @@ static const char *words(enum error_code outcome)
 	}
 }
 
+static void note_refused(struct intake_session *session, enum error_code outcome)
+{
+	char recipient[LOG_FIELD_OCTETS];
+
+	session->refused++;
+	session->conn.worker->counters.deliveries_refused++;
+	log_event(LOG_LEVEL_INFO, "recipient-refused", "session=%s peer=%s recipient=%s outcome=%s",
+		  session->word, session->peer, log_field(session->asked.recipient, recipient),
+		  error_meaning(outcome)->name);
+}
+
 static enum conn_step answer(struct intake_session *session, enum error_code outcome)
 {
 	bool added = session->doing == INTAKE_LOOKING;
 
 	if (outcome != ERROR_NONE) {
-		session->conn.worker->counters.deliveries_refused++;
+		note_refused(session, outcome);
 		session->recipient_count -= added;
 	}
 	session->doing = INTAKE_NOTHING;

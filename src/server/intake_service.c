@@ -205,11 +205,15 @@ static void count_delivery(struct counters *counters, enum error_code outcome)
 
 static void account_for(struct intake_session *session)
 {
+	bool taken = false;
+
 	for (size_t i = 0; i < session->batch.count; i++) {
+		taken = taken || session->batch.recipients[i].outcome == ERROR_NONE;
 		log_delivery(session, &session->batch.recipients[i]);
 		count_delivery(&session->conn.worker->counters,
 			       session->batch.recipients[i].outcome);
 	}
+	session->messages += taken;
 	session->batch.count = 0; /* once only */
 }
 
@@ -409,6 +413,20 @@ static void end(struct conn *conn, const char *text)
 	smtp_server_end(intake_session_of(conn)->engine, text);
 }
 
+static void log_end(const struct intake_session *session)
+{
+	const struct conn *conn = &session->conn;
+
+	log_event(LOG_LEVEL_INFO, "intake-end",
+		  "session=%s peer=%s protocol=%s tls=%s received=%llu sent=%llu messages=%u "
+		  "refused=%u seconds=%llu reason=\"%s\"",
+		  session->word, session->peer, session->options->lmtp ? "LMTP" : "SMTP",
+		  link_is_tls(conn->link) ? "yes" : "no", (unsigned long long)conn->octets_received,
+		  (unsigned long long)conn->octets_sent, session->messages, session->refused,
+		  (unsigned long long)((clock_monotonic_ms() - conn->since_ms) / 1000),
+		  conn->reason ? conn->reason : "closed");
+}
+
 /* A delivery that was finished while the peer left is logged; one that waits was not done. */
 static void close_session(struct conn *conn)
 {
@@ -418,6 +436,8 @@ static void close_session(struct conn *conn)
 	    session->result == BATCH_DONE)
 		account_for(session);
 	drop_message(session);
+	if (session->engine)
+		log_end(session);
 	smtp_server_free(session->engine);
 }
 

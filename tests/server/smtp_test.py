@@ -129,7 +129,13 @@ class Plain(unittest.TestCase):
                     answer = reader.readline()
                     self.assertTrue(answer.startswith(b"%d %s " % (code, status)),
                                     (kind, address, answer))
-                connection.close()
+                connection.sendall(b"DATA\r\n.\r\nQUIT\r\n")
+                rest_of(connection)
+                server.wait_for(r"recipient-refused: session=\S+ peer=127\.0\.0\.1:\d+ "
+                                r'recipient="alice@elsewhere\.example" outcome=not-local')
+                server.wait_for(r"intake-end: session=\S+ peer=\S+ protocol=%s tls=no "
+                                r"received=\d\d+ sent=\d\d+ messages=1 refused=9 seconds=\d+ "
+                                r'reason="?closed' % kind.upper())
 
     @in_every_mode
     def test_what_is_not_done(self, mode):
