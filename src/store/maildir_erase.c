@@ -1,27 +1,11 @@
 /*
- * maildir_erase: all mail of a Maildir goes, and what was kept beside it. The folders stay: other
- * programs may have theirs in them.
+ * maildir_erase: all mail of a Maildir goes, and the unique-ids that were brought along. The
+ * folders stay: other programs may have theirs in them.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "store/lock.h"
 #include "store/maildir_private.h"
-
-struct erasing {
-	struct file *folder;
-	char prefix[48];
-};
-
-static bool erase_aside(void *context, const char *name)
-{
-	struct erasing *erasing = context;
-	if (bytes_start_with(bytes_of(name), bytes_of(erasing->prefix)))
-		file_unlink(erasing->folder, name);
-	return true;
-}
 
 static int empty(struct file *folder)
 {
@@ -43,7 +27,6 @@ enum store_result maildir_erase(const struct store_root *root, const struct plac
 				struct error *error)
 {
 	struct maildir_folder folder;
-	struct erasing erasing = {.folder = root->journal};
 	int result = maildir_folder_reach(&folder, root, place);
 	if (result >= 0)
 		result = empty(folder.fresh);
@@ -55,8 +38,5 @@ enum store_result maildir_erase(const struct store_root *root, const struct plac
 	maildir_index_remove(root, place->account);
 	if (result >= 0)
 		result = uids_replace(root, place->account, (struct bytes){0});
-	snprintf(erasing.prefix, sizeof erasing.prefix, "aside.%" PRIu64 ".", place->account);
-	if (result >= 0)
-		result = file_list(root->journal, erase_aside, &erasing);
 	return result < 0 ? store_failure(error, result, "while erasing the maildrop") : STORE_OK;
 }

@@ -476,6 +476,45 @@ static void twins_are_one_message(void **state)
 	}
 }
 
+static bool find_kept(void *context, const char *name)
+{
+	if (strncmp(name, "kept.", 5) == 0)
+		snprintf(context, 64, "%s", name);
+	return true;
+}
+
+/* A line that cannot be read goes, and is kept beside; those of the others stay. */
+static void repair_keeps_what_it_takes_out(void **state)
+{
+	struct scene scene;
+	struct file *file;
+	struct file_status status;
+	char name[64];
+	struct bytes damage = BYTES("~"), none = {0};
+	(void)state;
+	scene_begin(&scene, STORE_MAILDIR);
+	assert_int_equal(scene_try_deliver(&scene, TEXT_A, none, "id-1", true), STORE_OK);
+	assert_int_equal(scene_try_deliver(&scene, TEXT_B, none, "id-2", true), STORE_OK);
+	snprintf(name, sizeof name, "%llu", (unsigned long long)scene.place.account);
+	assert_int_equal(file_open(scene.root.uids, name, FILE_WRITE, &file), 0);
+	assert_int_equal(file_write(file, &damage, 1, 3), 0);
+	assert_int_equal(file_status(file, &status), 0);
+	file_close(file);
+	assert_int_equal(maildir_findings(&scene, "cannot be read"), 1);
+	maildir_repair_scene(&scene);
+	assert_int_equal(maildir_findings(&scene, ""), 0);
+	assert_int_equal(file_list(scene.root.journal, find_kept, name), 0);
+	assert_int_equal(file_open(scene.root.journal, name, FILE_READ, &file), 0);
+	uint64_t octets = status.size_octets;
+	assert_int_equal(file_status(file, &status), 0);
+	assert_int_equal(status.size_octets, octets);
+	file_close(file);
+	struct maildrop *maildrop = scene_open(&scene);
+	assert_string_equal(scene_entry(maildrop, 2).uid, "id-2");
+	maildrop_close(maildrop);
+	scene_end(&scene);
+}
+
 static void erasing_leaves_nothing(void **state)
 {
 	static const char *const folders[] = {"tmp", "new", "cur"};
@@ -515,6 +554,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(unique_ids_stay_without_the_index),
 	cmocka_unit_test(leftovers_of_ours_are_cleared),
 	cmocka_unit_test(twins_are_one_message),
+	cmocka_unit_test(repair_keeps_what_it_takes_out),
 	cmocka_unit_test(erasing_leaves_nothing),
 };
 

@@ -9,6 +9,7 @@
 
 #include "scenarios_before.h"
 #include "sim_inode.h"
+#include "world_private.h"
 
 #define MAILDIR "mail/example.org/alice/"
 #define FOREIGN 11 /* the number of the message that another program delivers */
@@ -294,6 +295,15 @@ static void before_leftovers(struct world *world)
 	file_close(open_top(world, MAILDIR "tmp/another", FILE_WRITE | FILE_CREATE));
 }
 
+/* One that nobody has touched for two days, and one of this minute. */
+static void before_old_leftovers(struct world *world)
+{
+	before_one_message(world);
+	file_close(open_top(world, MAILDIR "tmp/old", FILE_WRITE | FILE_CREATE));
+	sim_disk_advance(world->disk, 48ULL * 3600 * 1000000000);
+	file_close(open_top(world, MAILDIR "tmp/young", FILE_WRITE | FILE_CREATE));
+}
+
 static void before_domain_folder(struct world *world)
 {
 	if (file_make_directory(sim_disk_top(world->disk), "mail/example.org") != 0)
@@ -377,6 +387,17 @@ static void import_again(struct world *world)
 	scenario_look(world);
 }
 
+static void clear_old(struct world *world)
+{
+	scenario_look(world);
+	explorer_pause(world->explorer);
+	struct names names = list_folder(world, MAILDIR "tmp");
+
+	if (!world_has_failed(world) && (names.count != 1 || strcmp(names.list[0], "young") != 0))
+		world_problem(world, "of the leftovers the wrong ones are there");
+	explorer_resume(world->explorer);
+}
+
 static void repair(struct world *world)
 {
 	world_repair(world, 0);
@@ -409,6 +430,7 @@ static const struct scenario own_scenarios[] = {
 	{"twin", 1, SCENARIO_REBOOT, before_twin, update_once, NULL},
 	{"leftovers", 1, 0, before_leftovers, scenario_look, NULL},
 	{"leftovers-deliver", 1, 0, before_leftovers, scenario_deliver_three, NULL},
+	{"leftovers-old", 1, 0, before_old_leftovers, clear_old, NULL},
 	{"deliver-folder", 1, 0, before_domain_folder, scenario_deliver_three, NULL},
 	{"uids-index-missing", 1, 0, before_uids_index_missing, scenario_deliver_three, NULL},
 	{"uids-damaged-full", 1, SCENARIO_REBOOT, before_uids_damaged_full, import_again, NULL},

@@ -24,7 +24,7 @@ const char *world_common_role(const char *path, bool directory, bool unnamed)
 		return strchr(path, '.') != NULL ? "temporary" : "index";
 	if (strncmp(path, "journal/reserve.", 16) == 0)
 		return "reserve";
-	if (strncmp(path, "journal/aside.", 14) == 0)
+	if (strncmp(path, "journal/aside.", 14) == 0 || strncmp(path, "journal/kept.", 13) == 0)
 		return "aside";
 	return NULL;
 }
