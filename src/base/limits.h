@@ -73,7 +73,7 @@
 #define ACCEPT_LATER_MAX_MS 8	/* so that the emptier one is first; at most this much */
 #define SESSIONS_MAX	   20000 /* a worker's; more are told [SYS/TEMP] and closed */
 #define SLOTS_LMTP_SHARE   8 /* of a worker's: one in so many is for LMTP alone, */
-#define SLOTS_LMTP_MIN	   8 /* at least this many, so that POP3 sessions never shut out mail */
+#define SLOTS_LMTP_MIN	   8 /* at least this many, so that no stranger shuts out our MTA */
 #define LOGIN_QUEUE_MAX	   1024	 /* logins that wait for a hash; more are told [SYS/TEMP] */
 #define PENALTIES_MAX	   16384 /* addresses whose failed logins are remembered: 2 MiB */
 #define PENALTY_FIRST_MS   2000	 /* how long an address that has failed waits for an answer; */

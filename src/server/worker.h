@@ -64,7 +64,7 @@ struct worker {
 	struct listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	struct loop_timer *accept_timer; /* runs while accepting is paused */
-	struct peers *users;	 /* at the LMTP sockets */
+	struct peers *users;	 /* at unix sockets */
 	struct peers *addresses; /* of strangers, at the ports for everybody */
 	uint32_t connections_per_address;
 	struct network trusted[TRUSTED_NETWORKS_MAX];
@@ -76,7 +76,7 @@ struct worker {
 	struct conn *conns[SESSIONS_MAX];
 	uint16_t free_slots[SESSIONS_MAX];
 	uint32_t conn_count, conn_max, slots_used;
-	uint32_t pop3_count, pop3_max; /* of conn_count those of POP3, fewer than conn_max */
+	uint32_t pop3_count, pop3_max; /* of conn_count those of POP3 and SMTP, fewer than conn_max */
 	uint64_t serial;
 	uint64_t answer_ms; /* how long auth may take for one */
 
@@ -90,7 +90,7 @@ struct worker {
 uint64_t worker_number(struct worker *worker, uint32_t slot);
 struct conn *worker_conn(struct worker *worker, uint64_t number); /* by its slot only; or NULL */
 
-/* How many of so many connections may be POP3's: the others are kept for LMTP. */
+/* How many of so many connections may be those of POP3 and SMTP: the others are kept for LMTP. */
 uint32_t worker_pop3_max(uint32_t conn_max);
 
 /* A slot for a new connection, none when the worker is full for its service. */
