@@ -145,6 +145,61 @@ class Served(Case):
         self.assertNotEqual(done.returncode, OK)
         self.assertIn("running", done.errors)
 
+    def uidl(self):
+        stream, answer = self.login(b"alice", b"secret")
+        self.assertTrue(answer.startswith(b"+OK"), answer)
+        stream.write(b"UIDL\r\nQUIT\r\n")
+        stream.flush()
+        lines = list(stream)
+        return [line.split()[1] for line in lines[1:lines.index(b".\r\n")]]
+
+    def test_move_beside_a_session(self):
+        self.postern("mailbox", "import", "alice", "-", octets=b"Subject: one\n\n")
+        stream, answer = self.login(b"alice", b"secret")
+        self.assertTrue(answer.startswith(b"+OK"), answer)
+        done = self.postern("account", "set", "alice", "--store", "maildir", code=TEMPFAIL)
+        self.assertIn("in use", done.errors)
+        stream.write(b"QUIT\r\n")
+        stream.flush()
+        self.assertEqual(len(list(stream)), 1)
+        before = self.uidl()
+        self.postern("account", "set", "alice", "--store", "maildir")
+        self.assertEqual(self.uidl(), before)
+
+    def test_move_beside_deliveries(self):
+        """Mail that arrives meanwhile waits, and goes where the account is then; one that was moved
+        twice within a delivery is for the sender to try again."""
+        self.postern("mailbox", "import", "alice", "-", octets=b"".join(
+            b"From a@b Sun Nov 22 02:01:00 2026\nSubject: %d\n\n" % n for n in range(2000)))
+        first = self.uidl()
+        failed = []
+
+        def deliver(number):
+            for message in range(8):
+                status = TEMPFAIL
+                while status == TEMPFAIL:
+                    done = subprocess.run(
+                        [self.program, "--root", self.root, "deliver", "alice"],
+                        input=b"Subject: %d.%d\n\n" % (number, message), capture_output=True,
+                        timeout=SECONDS_MAX, check=False, **self.options())
+                    status = done.returncode
+                if status != OK:
+                    failed.append(done.stderr)
+
+        threads = [threading.Thread(target=deliver, args=[number]) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for store in ("maildir", "mbox", "maildir", "mbox"):
+            self.postern("account", "set", "alice", "--store", store)
+        for thread in threads:
+            thread.join(SECONDS_MAX)
+        self.assertEqual(failed, [])
+        after = self.uidl()
+        self.assertEqual(after[:len(first)], first)
+        self.assertEqual(len(after), len(first) + 24)
+        self.assertEqual(len(set(after)), len(after))
+        self.assertIn(", 0 findings", self.postern("mailbox", "verify", "alice").out)
+
 
 
 if __name__ == "__main__":
