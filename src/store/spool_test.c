@@ -150,6 +150,7 @@ static void a_line_of_ten_megabytes(void **state)
 	(void)state;
 	size_t size = 10 * 1024 * 1024;
 	char *octets = malloc(size + 1024);
+	assert_non_null(octets);
 	for (unsigned round = 0; round < 2; round++) {
 		struct scene scene;
 		struct bytes from = BYTES(FROM);
