@@ -227,19 +227,21 @@ static int find_from(struct repair *repair, struct file *file, uint64_t at, uint
 	return 0;
 }
 
-/* Reads the line at `at`; false when it is no From line that ends in time. */
-static bool read_from(struct file *file, uint64_t at, uint64_t end, char room[FROM_LINE_MAX],
-		      struct bytes *line_out)
+/* Reads the line at `at`: 1; 0 when it is no From line that ends in time; or a negative errno. */
+static int read_from(struct file *file, uint64_t at, uint64_t end, char room[FROM_LINE_MAX],
+		     struct bytes *line_out)
 {
 	uint64_t left = end - at;
 	ssize_t length = file_read(file, room, left < FROM_LINE_MAX ? (size_t)left : FROM_LINE_MAX,
 				   at, false);
-	struct bytes text = {room, length > 0 ? (size_t)length : 0};
+	if (length < 0)
+		return (int)length;
+	struct bytes text = {room, (size_t)length};
 	const char *feed = text.length > 0 ? memchr(room, '\n', text.length) : NULL;
 	if (feed == NULL || !bytes_start_with(text, BYTES("From ")))
-		return false;
+		return 0;
 	*line_out = bytes_first(text, (size_t)(feed - room) + 1);
-	return true;
+	return 1;
 }
 
 /* Without its blank line at the end, which belongs to the mbox. */
@@ -265,7 +267,10 @@ static enum store_result recover_foreign(struct repair *repair, struct file *fil
 		int found = find_from(repair, file, at, region.end, &next);
 		if (found < 0)
 			return store_failure(error, found, "while reading what is to be repaired");
-		if (!read_from(file, at, region.end, room, &line))
+		found = read_from(file, at, region.end, room, &line);
+		if (found < 0)
+			return store_failure(error, found, "while reading what is to be repaired");
+		if (found == 0)
 			continue;
 		struct region content = {at + line.length, next, false};
 		found = without_blank(file, &content);
@@ -285,7 +290,7 @@ static enum store_result recover_region(struct repair *repair, const struct regi
 	struct file *file = repair->mbox.file;
 	if (!region->record)
 		return recover_foreign(repair, file, repair->place->path, *region, error);
-	if (!read_from(file, region->start, region->end, room, &line) ||
+	if (read_from(file, region->start, region->end, room, &line) <= 0 ||
 	    mbox_line_parse(line, &known) != MBOX_LINE_OK)
 		return store_failure(error, -EIO, "while reading what is to be repaired");
 	struct region content = {region->start + known.octets,
