@@ -281,6 +281,26 @@ static enum store_result spool_read(struct maildrop *maildrop, uint32_t number, 
 	return result;
 }
 
+/* The sender is the second word of the From line; dates of other writers say what they like. */
+static void spool_envelope(struct maildrop *maildrop, uint32_t number,
+			   struct maildrop_envelope *envelope_out)
+{
+	struct spool_maildrop *spool = of(maildrop);
+	struct index_entry entry;
+	char octets[FROM_LINE_MAX];
+	if (index_read(spool->index, number, 1, false, &entry) != STORE_OK)
+		return;
+	ssize_t length = file_read(spool->file, octets, entry.line_octets, entry.offset, false);
+	struct bytes line = {octets, length > 0 ? (size_t)length : 0};
+	if (!bytes_start_with(line, BYTES("From ")))
+		return;
+	line = bytes_skip(line, 5);
+	const char *space = line.length > 0 ? memchr(line.data, ' ', line.length) : NULL;
+	struct bytes sender = bytes_first(line, space != NULL ? (size_t)(space - line.data) : 0);
+	if (!bytes_equal(sender, BYTES("MAILER-DAEMON")))
+		(void)bytes_to_string(sender, envelope_out->sender, sizeof envelope_out->sender);
+}
+
 static enum store_result spool_renew(struct maildrop *maildrop, struct error *error)
 {
 	(void)maildrop;
@@ -289,19 +309,6 @@ static enum store_result spool_renew(struct maildrop *maildrop, struct error *er
 }
 
 /* ---- erasing ---- */
-
-struct erasing {
-	const struct store_root *root;
-	char prefix[48];
-};
-
-static bool erase_aside(void *context, const char *name)
-{
-	struct erasing *erasing = context;
-	if (bytes_start_with(bytes_of(name), bytes_of(erasing->prefix)))
-		file_unlink(erasing->root->journal, name);
-	return true;
-}
 
 /* Emptied first: in the folder of all users the file itself may not be ours to remove. */
 static int erase_file(const struct spool_file *spool, const struct place *place)
@@ -323,7 +330,6 @@ static int erase_file(const struct spool_file *spool, const struct place *place)
 static enum store_result spool_erase(const struct store_root *root, const struct place *place,
 				     struct error *error)
 {
-	struct erasing erasing = {.root = root};
 	struct spool_file spool;
 	enum store_result result =
 		spool_file_open_held(root, place, SPOOL_EXAMINE, NULL, &spool, error);
@@ -336,9 +342,6 @@ static enum store_result spool_erase(const struct store_root *root, const struct
 	journal_append_remove(root, place->account);
 	if (erased >= 0)
 		erased = uids_replace(root, place->account, (struct bytes){0});
-	snprintf(erasing.prefix, sizeof erasing.prefix, "aside.%" PRIu64 ".", place->account);
-	if (erased >= 0)
-		erased = file_list(root->journal, erase_aside, &erasing);
 	return erased < 0 ? store_failure(error, erased, "while erasing the maildrop") : STORE_OK;
 }
 
@@ -349,6 +352,7 @@ const struct store store_spool = {
 	.open = spool_open,
 	.table = spool_table,
 	.read = spool_read,
+	.envelope = spool_envelope,
 	.update = spool_update,
 	.renew = spool_renew,
 	.close = spool_close,

@@ -127,6 +127,7 @@ static struct explorer inner_of(const struct explorer *explorer)
 
 	inner.depth++;
 	inner.light = true;
+	inner.after_fault = explorer->after_fault || explorer->fault.fired;
 	inner.fault = (struct explorer_fault){0};
 	inner.disk = NULL;
 	memset(inner.cells, 0, sizeof(inner.cells));
@@ -306,6 +307,7 @@ static int before_call(void *context, struct sim_disk *disk, const struct sim_op
 
 	(void)disk;
 	cell->calls++;
+	cell->sound += !explorer->after_fault && !fault->fired;
 	if (explorer->book->settings.verbose)
 		printf("%*s%llu %s %s %s%s\n", (int)explorer->depth * 4, "",
 		       (unsigned long long)explorer->point + 1, explorer->operation,

@@ -83,6 +83,7 @@ struct explorer {
 	bool light;       /* fewer losses: for runs with a fault, and for recoveries */
 	bool faults_only; /* no states at all: the fault, and what comes of it */
 	struct explorer_fault fault;
+	bool after_fault; /* of an outer run */
 	const char *operation;
 	uint64_t point;
 	uint64_t operations; /* begun so far: what is random depends on nothing else */

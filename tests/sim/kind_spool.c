@@ -480,6 +480,25 @@ void spool_dotlock_held(struct world *world)
 	scenario_look(world);
 }
 
+/* Another program puts another file in the spool's place between our opening and our locking. */
+static int replace_at_lock(void *context, struct sim_disk *disk,
+			   const struct sim_operation *operation)
+{
+	if (operation->call != SIM_LOCK || strcmp(operation->path, SPOOL) != 0)
+		return SIM_PASS;
+	sim_disk_set_hook(disk, NULL, NULL);
+	others_replace(context);
+	return SIM_PASS;
+}
+
+void spool_replaced_while_locked(struct world *world)
+{
+	sim_disk_set_hook(world->disk, replace_at_lock, world);
+	others_append(world);
+	refused_while_locked(world);
+	scenario_look(world);
+}
+
 /* A program that ignores all locks appends between prepare and an abort. */
 static void abort_with_others(struct world *world)
 {

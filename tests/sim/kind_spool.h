@@ -11,5 +11,6 @@ void spool_altered_amid_a_session(struct world *world);
 void spool_see_flagged(struct world *world);
 void spool_see_altered(struct world *world);
 void spool_dotlock_held(struct world *world);
+void spool_replaced_while_locked(struct world *world);
 
 #endif

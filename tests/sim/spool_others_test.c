@@ -16,6 +16,7 @@ static const struct row {
 	{"marked before a session", spool_see_flagged},
 	{"altered before a session, within the clock's grain", spool_see_altered},
 	{"the dotlock is held", spool_dotlock_held},
+	{"replaced between opening and locking", spool_replaced_while_locked},
 };
 
 static void test_others(void **state)

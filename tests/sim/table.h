@@ -35,6 +35,7 @@ struct table_cell {
 	const char *store, *operation, *role;
 	enum sim_call call;
 	uint64_t calls;
+	uint64_t sound; /* of them, with no failure before them: these must be tried in all ways */
 	uint64_t before[TABLE_COLUMNS]; /* losses just before the call, and failures of it */
 	uint64_t after[TABLE_LOSSES];   /* losses just behind it */
 };
