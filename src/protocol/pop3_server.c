@@ -500,7 +500,7 @@ void pop3_server_updated(struct pop3_server *server, bool stable)
 	else
 		pop3_reply_error(server, "[SYS/TEMP]",
 				 "the maildrop was not closed as it should be");
-	pop3_close(server, "maildrop not updated");
+	pop3_close(server, stable ? "quit" : "maildrop not updated");
 }
 
 void pop3_server_tried(struct pop3_server *server, const char *outcome)

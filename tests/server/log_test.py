@@ -77,7 +77,7 @@ class Forms(unittest.TestCase):
         self.assertEqual((str(end["retrieved"]), str(end["deleted"])), ("1", "0"))
         self.assertIn("sent", end)
         self.assertIn("seconds", end)
-        self.assertIn("reason", end)
+        self.assertEqual(end["reason"], "quit")
         self.assertEqual(by_event["login"][0]["user"], "alice@example.org")
 
     @in_every_mode
