@@ -38,8 +38,8 @@ class Expected:
         self.has_bare_lf = any(b"\n" in line for line in lines)
         # Handed out: a bare LF as the line end that it was meant to be.
         self.body = b"".join(line.replace(b"\n", b"\r\n") + b"\r\n" for line in lines)
-        # What stands behind the end is commands, each of which is none.
-        self.commands = rest.count(b"\n")
+        # What stands behind the end is commands, each of which is none; only CRLF ends one.
+        self.commands = rest.count(b"\r\n")
 
 
 def strings():
