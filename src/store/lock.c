@@ -1,13 +1,16 @@
 /*
- * lock: see lock.h. The content of ID.file is the lowest generation that is still valid, as eight
- * octets of this machine; an empty file means that every generation is. It need not be durable: a
- * crash of the machine also ends everybody who holds an old place.
+ * lock: see lock.h. ID.file holds the lowest generation that is still valid, as octets of this
+ * machine with a checksum behind them; a file without it, or with another, means that every
+ * generation is. It need not be durable: a crash of the machine also ends everybody who holds an
+ * old place. But it may come back from one with any octets, and nobody may be shut out by those.
  */
 #include "store/lock.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "base/checksum.h"
 
 enum store_result store_failure(struct error *error, int negative_errno, const char *what)
 {
@@ -55,9 +58,37 @@ void lock_release(const struct store_root *root, struct file *lock)
 		file_close(lock);
 }
 
+#define MARK_OFFSET       0
+#define GENERATION_OFFSET 16
+
+struct lowest {
+	uint64_t generation;
+	uint32_t checksum, unused;
+};
+
+static uint32_t checksum_of(const struct lowest *lowest)
+{
+	return crc32c(0,
+		      (struct bytes){(const char *)&lowest->generation, sizeof lowest->generation});
+}
+
+/* 0: every generation is valid. */
+static int read_lowest(struct file *lock, uint64_t *generation_out)
+{
+	struct lowest lowest;
+	ssize_t length = file_read(lock, &lowest, sizeof lowest, GENERATION_OFFSET, false);
+	*generation_out = 0;
+	if (length < 0)
+		return (int)length;
+	if (length == sizeof lowest && lowest.checksum == checksum_of(&lowest))
+		*generation_out = lowest.generation;
+	return 0;
+}
+
 enum store_result lock_file(const struct store_root *root, const struct place *place,
 			    struct file **lock_out, struct error *error)
 {
+	uint64_t lowest;
 	struct file *file = held_lock(root, place->account);
 	int result = file != NULL ? 0 : open_locked(root, place->account, "file", &file);
 	if (result == -EAGAIN) {
@@ -66,13 +97,12 @@ enum store_result lock_file(const struct store_root *root, const struct place *p
 	}
 	if (result < 0)
 		return store_failure(error, result, "while locking the maildrop's file");
-	uint64_t lowest = 0;
-	ssize_t length = file_read(file, &lowest, sizeof lowest, 0, false);
-	if (length < 0) {
+	result = read_lowest(file, &lowest);
+	if (result < 0) {
 		lock_release(root, file);
-		return store_failure(error, (int)length, "while reading the maildrop's lock");
+		return store_failure(error, result, "while reading the maildrop's lock");
 	}
-	if (length == sizeof lowest && place->generation < lowest) {
+	if (place->generation < lowest) {
 		lock_release(root, file);
 		error_set(error, ERROR_TEMPORARY, "the account has been changed or removed");
 		return STORE_CHANGED;
@@ -83,20 +113,19 @@ enum store_result lock_file(const struct store_root *root, const struct place *p
 
 enum store_result lock_retire(struct file *lock, uint64_t generation, struct error *error)
 {
-	uint64_t lowest = 0;
-	ssize_t length = file_read(lock, &lowest, sizeof lowest, 0, false);
-	if (length < 0)
-		return store_failure(error, (int)length, "while reading the maildrop's lock");
-	if (length == sizeof lowest && lowest > generation)
+	struct lowest lowest = {.generation = generation + 1};
+	uint64_t known;
+	int result = read_lowest(lock, &known);
+	if (result < 0)
+		return store_failure(error, result, "while reading the maildrop's lock");
+	if (known > generation)
 		return STORE_OK;
-	lowest = generation + 1;
+	lowest.checksum = checksum_of(&lowest);
 	struct bytes piece = {(const char *)&lowest, sizeof lowest};
-	int result = file_write(lock, &piece, 1, 0);
+	result = file_write(lock, &piece, 1, GENERATION_OFFSET);
 	return result < 0 ? store_failure(error, result, "while writing the maildrop's lock")
 			  : STORE_OK;
 }
-
-#define MARK_OFFSET sizeof(uint64_t) /* behind the generation */
 
 void lock_mark(struct file *lock, bool marked)
 {

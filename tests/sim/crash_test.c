@@ -38,7 +38,8 @@ static uint64_t expectations(void *context, bool power_cut)
 
 	return sim_mix(model_digest(&world->model, power_cut),
 		       world->batch * 4u + world->full * 2u + world->reserve +
-			       world->disorder * 8u + world->level * 16u);
+			       world->disorder * 8u + world->converting * 16u + world->moved * 32u +
+			       world->level * 64u);
 }
 
 static struct world branch_of(const struct world *parent, bool power_cut)
@@ -50,6 +51,8 @@ static struct world branch_of(const struct world *parent, bool power_cut)
 		.full = parent->full,
 		.batch = parent->batch,
 		.disorder = parent->disorder,
+		.converting = parent->converting,
+		.moved = parent->moved,
 		.now_ms = parent->now_ms,
 		.reserve = parent->reserve,
 		.started = power_cut,

@@ -438,6 +438,8 @@ static const struct scenario own_scenarios[] = {
 	 scenario_recover, NULL},
 	{"uids-aside", 1, SCENARIO_REBOOT, before_uids_aside, scenario_look, NULL},
 	{"uids-aside-deliver", 1, SCENARIO_REBOOT, before_uids_aside, scenario_deliver_three, NULL},
+	{"convert", 1, 0, before_four_messages, scenario_convert, NULL},
+	{"convert-full", 1, SCENARIO_RESERVE, before_four_messages, scenario_convert_full, NULL},
 	{"repair-full", 1, SCENARIO_REBOOT, before_disorder, repair_full, NULL},
 	{"repair", 1, SCENARIO_REBOOT, before_disorder, repair, NULL},
 };

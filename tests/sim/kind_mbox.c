@@ -190,6 +190,8 @@ static void repair_full(struct world *world)
 static const struct scenario own_scenarios[] = {
 	{"recover-torn-tail", 1, SCENARIO_REBOOT, before_tail_torn, scenario_recover, NULL},
 	{"recover-damaged-tail", 1, SCENARIO_REBOOT, before_tail_damaged, scenario_recover, NULL},
+	{"convert", 1, 0, before_four_messages, scenario_convert, NULL},
+	{"convert-full", 1, SCENARIO_RESERVE, before_four_messages, scenario_convert_full, NULL},
 	{"repair", 1, SCENARIO_REBOOT, before_line_damaged, repair, NULL},
 	{"repair-full", 1, SCENARIO_REBOOT, before_line_damaged, repair_full, NULL},
 	{"start", 1, SCENARIO_RESERVE, before_no_reserve, scenario_look, NULL},

@@ -214,6 +214,24 @@ static void churn(struct world *world)
 	world_look(world, 0);
 }
 
+/* What was cut or failed is ended by the next one who comes. */
+void scenario_convert(struct world *world)
+{
+	world_convert(world);
+	world_look(world, 0);
+	world_deliver(world, 0, 6, NULL);
+	if (world->converting)
+		world_resume(world);
+	world_look(world, 0);
+	world_verify(world, 0);
+}
+
+void scenario_convert_full(struct world *world)
+{
+	before_fill_disk(world, 300);
+	scenario_convert(world);
+}
+
 const struct scenario scenarios[] = {
 	{"deliver-first", 1, 0, before_nothing, scenario_deliver_three, NULL},
 	{"deliver-next", 1, 0, before_one_message, scenario_deliver_three, NULL},

@@ -34,6 +34,8 @@ void scenario_look(struct world *world);
 void scenario_look_and_deliver(struct world *world);
 void scenario_deliver_three(struct world *world);
 void scenario_recover(struct world *world);
+void scenario_convert(struct world *world); /* to another place; on a full disk, too */
+void scenario_convert_full(struct world *world);
 void scenario_update(struct world *world, unsigned deleted); /* one session, and another look */
 
 #endif

@@ -31,6 +31,10 @@ struct place world_place(const struct world *world, size_t drop)
 		.account = drop == 0 ? 7 : 9, .generation = 1, .kind = world->kind->kind};
 
 	memcpy(place.path, paths[drop], strlen(paths[drop]) + 1);
+	if (drop == 0 && world->moved) {
+		memcpy(place.path, "moved/alice", sizeof("moved/alice"));
+		place.generation = 2;
+	}
 	return place;
 }
 
@@ -301,4 +305,9 @@ void world_recover(struct world *world)
 	world->started = false;
 	for (size_t drop = 0; drop < world->model.drops_count; drop++)
 		recover_drop(world, drop, fresh);
+	if (!world->converting)
+		return;
+	world_resume(world);
+	world_look(world, 0);
+	world_verify(world, 0);
 }

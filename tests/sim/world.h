@@ -27,6 +27,8 @@ struct world {
 	bool batch;         /* several messages were written at once */
 	bool reserve;       /* this server keeps a reserve for removals on a full disk */
 	bool disorder;      /* other programs have left what verify names until a repair */
+	bool converting;    /* the first maildrop is on its way to another place */
+	bool moved;         /* its account's row names the other place */
 	bool started;       /* by this world, out of a power cut: all that it finds is stable */
 	bool killed;        /* by this world, out of a process's end alone */
 	unsigned level;     /* how many recoveries deep; each delivers another message */
@@ -65,6 +67,10 @@ void world_bring_again(struct world *world, size_t drop);
 /* Removes the messages whose bit is set (bit 0: message 1) and closes. */
 void world_update(struct world *world, size_t drop, struct session *session, unsigned deleted);
 void world_repair(struct world *world, size_t drop);
+/* Moves the first maildrop; its row is on stable storage at once. */
+void world_convert(struct world *world);
+/* Ends a move that was cut, if there is one. */
+void world_resume(struct world *world);
 void world_close(struct session *session);
 void world_look(struct world *world, size_t drop); /* open and close */
 void world_verify(struct world *world, size_t drop);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/convert.h"
 #include "world.h"
 #include "world_private.h"
 
@@ -203,6 +204,50 @@ void world_repair(struct world *world, size_t drop)
 	if (world_allows(world, "repairing", result, &error))
 		world->disorder = false;
 	findings_free(&findings);
+	explorer_checkpoint(world->explorer);
+}
+
+static enum store_result commit_move(void *context, struct error *error)
+{
+	struct world *world = context;
+
+	(void)error;
+	world->moved = true;
+	return STORE_OK;
+}
+
+void world_convert(struct world *world)
+{
+	struct conversion conversion = {
+		.from = world_place(world, 0), .commit = commit_move, .context = world};
+	struct error error = {0};
+
+	conversion.to = conversion.from;
+	memcpy(conversion.to.path, "moved/alice", sizeof("moved/alice"));
+	world_operation(world, "convert");
+	world->converting = true;
+	enum store_result result = store_convert(&world->root, &conversion, &error);
+
+	if (world_allows(world, "converting", result, &error) && !world->moved)
+		world_problem(world, "a conversion succeeded without its commit");
+	if (result == STORE_OK && !conversion.old_left)
+		world->converting = false;
+	else if (result == STORE_OK && !world_has_failed(world) && !world->full)
+		world_problem(world, "the old maildrop stays behind");
+	explorer_checkpoint(world->explorer);
+}
+
+void world_resume(struct world *world)
+{
+	struct place place = world_place(world, 0);
+	struct error error = {0};
+	bool resumed;
+
+	world_operation(world, "resume");
+	enum store_result result = store_convert_resume(&world->root, &place, &resumed, &error);
+
+	if (world_allows(world, "resuming", result, &error))
+		world->converting = false;
 	explorer_checkpoint(world->explorer);
 }
 
