@@ -233,8 +233,8 @@ bool maildir_index_append(struct maildir_index *index, const struct maildir_entr
 	if (index->count > 0) {
 		if (maildir_index_read(index, index->count, 1, false, &last) != STORE_OK)
 			return false;
-		struct maildir_name before = maildir_name_parse(last.name),
-				    now = maildir_name_parse(entry->name);
+		struct maildir_name before = maildir_name_when(last.name),
+				    now = maildir_name_when(entry->name);
 		if (maildir_name_compare(&before, &now) > 0)
 			return true;
 	}

@@ -48,7 +48,7 @@ static bool add_name(void *context, const char *text)
 	size_t octets = strlen(text) + 1;
 	if (text[0] == '.' || octets > MAILDIR_NAME_MAX + 1)
 		return true;
-	struct maildir_name name = maildir_name_parse(text);
+	struct maildir_name name = maildir_name_when(text);
 	struct maildir_listed listed = {.text = list->names.length,
 					.second = name.second,
 					.microsecond = name.microsecond,

@@ -69,17 +69,32 @@ static bool parse_own(struct maildir_name *name, struct bytes rest)
 	return bytes_equal(bytes_of(again), name->base);
 }
 
-struct maildir_name maildir_name_parse(const char *text)
+/* Base name and time; `rest_out` is what follows them, empty without a microsecond. */
+static struct maildir_name parse_time(const char *text, struct bytes *rest_out)
 {
-	size_t length = strcspn(text, ":");
-	struct maildir_name name = {.base = {text, length}};
+	struct maildir_name name = {.base = {text, strcspn(text, ":")}};
 	struct bytes rest = name.base;
 	uint64_t microsecond;
+	*rest_out = (struct bytes){0};
 	if (!take_number(&rest, INT64_MAX, &name.second))
 		return name;
 	if (!take(&rest, BYTES(".M")) || !take_number(&rest, 999999, &microsecond))
 		return name;
 	name.microsecond = (uint32_t)microsecond;
+	*rest_out = rest;
+	return name;
+}
+
+struct maildir_name maildir_name_when(const char *text)
+{
+	struct bytes rest;
+	return parse_time(text, &rest);
+}
+
+struct maildir_name maildir_name_parse(const char *text)
+{
+	struct bytes rest;
+	struct maildir_name name = parse_time(text, &rest);
 	name.own = name.second <= SECOND_MAX && parse_own(&name, rest);
 	return name;
 }

@@ -27,8 +27,8 @@ struct taking_in {
 
 static int compare(const struct taking_in *taking, const struct maildir_entry *entry, size_t at)
 {
-	struct maildir_name known = maildir_name_parse(entry->name),
-			    listed = maildir_name_parse(maildir_list_name(&taking->list, at));
+	struct maildir_name known = maildir_name_when(entry->name),
+			    listed = maildir_name_when(maildir_list_name(&taking->list, at));
 	return maildir_name_compare(&known, &listed);
 }
 

@@ -32,7 +32,7 @@ static const struct maildir_entry *known_of(struct verification *verification,
 					    const struct maildir_name *name)
 {
 	while (verification->known != NULL) {
-		struct maildir_name known = maildir_name_parse(verification->known->name);
+		struct maildir_name known = maildir_name_when(verification->known->name);
 		int order = maildir_name_compare(&known, name);
 		if (order >= 0)
 			return order == 0 ? verification->known : NULL;
