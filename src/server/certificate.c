@@ -88,9 +88,8 @@ bool certificate_same_mark(const struct certificate_mark *a, const struct certif
 static enum error_code check_pair(struct certificate *certificate, struct error *error)
 {
 	struct tls *tls = NULL;
-	enum error_code code =
-		tls_server_new(buffer_bytes(&certificate->certificate_pem),
-			       buffer_bytes(&certificate->key_pem), &tls, error);
+	enum error_code code = tls_server_new(buffer_bytes(&certificate->certificate_pem),
+					      buffer_bytes(&certificate->key_pem), &tls, error);
 
 	tls_free(tls);
 	return code;

@@ -41,12 +41,12 @@ struct config {
 	bool apop;
 	uint32_t connections_per_address; /* of one worker; 0: any number */
 	uint32_t message_octets_max;
-	uint32_t megabytes_per_user; /* of one worker, in an hour; 0: any number */
+	uint32_t megabytes_per_user;                  /* of one worker, in an hour; 0: any number */
 	struct network trusted[TRUSTED_NETWORKS_MAX]; /* loopback, unless others are named */
 	uint32_t trusted_count;
 	uint32_t trusted_users[TRUSTED_USERS_MAX]; /* uids */
 	uint32_t trusted_user_count;
-	char tls_certificate[PATH_MAX];   /* "": the pair in ROOT/tls */
+	char tls_certificate[PATH_MAX]; /* "": the pair in ROOT/tls */
 	char tls_key[PATH_MAX];
 	char mail_roots[CONFIG_MAIL_ROOTS_MAX][PATH_MAX]; /* further ones, absolute */
 	uint32_t mail_root_count;
