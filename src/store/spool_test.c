@@ -420,6 +420,12 @@ static void grow(const struct scene *scene)
 	spew(scene, BYTES(FROM "c\n\n"), O_APPEND);
 }
 
+/* Without a From line what is appended is more of the last message. */
+static void grow_within(const struct scene *scene)
+{
+	spew(scene, BYTES("c\n"), O_APPEND);
+}
+
 static void a_file_that_changes(void **state)
 {
 	static const struct {
@@ -429,6 +435,7 @@ static void a_file_that_changes(void **state)
 		uint32_t left;
 	} changes[] = {
 		{"grows", grow, STORE_OK, STORE_OK, 2},
+		{"grows within its last message", grow_within, STORE_OK, STORE_CHANGED, 2},
 		{"vanishes", vanish, STORE_OK, STORE_CHANGED, 0},
 		{"is replaced", replace, STORE_OK, STORE_CHANGED, 2},
 		{"shrinks", shrink, STORE_CHANGED, STORE_CHANGED, 1},
