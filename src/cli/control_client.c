@@ -44,7 +44,7 @@ int control_connect(const char *root, struct error *error)
 
 enum error_code control_ask(int descriptor, const void *question, struct error *error)
 {
-	if (!channel_send_blocking(descriptor, question))
+	if (!channel_send_blocking(descriptor, question, NULL, 0))
 		return error_set(error, ERROR_UNAVAILABLE, "the server does not take the question");
 	return ERROR_NONE;
 }

@@ -22,6 +22,8 @@
 
 #include "base/clock.h"
 #include "server/config.h"
+#include "server/broker.h"
+#include "server/mail_folders.h"
 #include "server/place.h"
 
 #define WAIT_NANOSECONDS (20 * 1000 * 1000)
@@ -84,6 +86,8 @@ static enum error_code open_roots(struct home *home, struct error *error)
 		if (home->roots->path[i][0])
 			home->root_folders[i] =
 				open(home->roots->path[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (mail_folder_is_lent(&home->instance, home->root_folders[i]))
+			home->lent |= 1U << i;
 	}
 	return code;
 }
@@ -94,6 +98,8 @@ enum error_code home_open(const struct context *context, bool create, struct hom
 	enum error_code code = make_absolute(context->root, home_out->path, error);
 
 	home_out->roots = NULL;
+	home_out->lent = 0;
+	home_out->broker = NULL;
 	for (size_t i = 0; i < MAIL_ROOTS_MAX; i++)
 		home_out->root_folders[i] = -1;
 	if (code == ERROR_NONE)
@@ -119,6 +125,8 @@ void home_close(struct home *home)
 	}
 	free(home->roots);
 	home->roots = NULL;
+	broker_free(home->broker);
+	home->broker = NULL;
 	instance_close(&home->instance);
 }
 
@@ -128,6 +136,8 @@ enum error_code home_become(struct home *home, enum home_side side, struct error
 {
 	if (!home->privileged)
 		return ERROR_NONE;
+	if (side == HOME_MAIL && home_lend(home, error) != ERROR_NONE)
+		return error->code;
 	home->privileged = false;
 	/* The folders above ROOT may be closed to postern-auth (/root is): it starts out inside. */
 	if (side == HOME_ACCOUNTS) {
@@ -280,6 +290,21 @@ static enum error_code adopt(int descriptor, struct file **file_out, struct erro
 	return error_set_errno(error, result, "opening the folders of mail");
 }
 
+static enum error_code adopt_root(const struct home *home, uint32_t number, struct file **file_out,
+				  struct error *error)
+{
+	enum error_code code = adopt(home->root_folders[number], file_out, error);
+	struct file *folder;
+
+	if (code != ERROR_NONE || !home->broker || !(home->lent & 1U << number))
+		return code;
+	folder = broker_folder(home->broker, number, *file_out);
+	if (!folder)
+		return error_set(error, ERROR_TEMPORARY, "no memory");
+	*file_out = folder;
+	return ERROR_NONE;
+}
+
 enum error_code home_store(const struct home *home, struct store_root *root_out,
 			   struct error *error)
 {
@@ -290,7 +315,7 @@ enum error_code home_store(const struct home *home, struct store_root *root_out,
 	code = adopt(home->instance.mail, &root_out->mail[0], error);
 	for (uint32_t i = 1; i < MAIL_ROOTS_MAX && code == ERROR_NONE; i++)
 		if (home->root_folders[i] >= 0)
-			code = adopt(home->root_folders[i], &root_out->mail[i], error);
+			code = adopt_root(home, i, &root_out->mail[i], error);
 	if (code == ERROR_NONE)
 		code = adopt(home->instance.index, &root_out->index, error);
 	if (code == ERROR_NONE)

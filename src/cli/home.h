@@ -30,6 +30,8 @@ struct home {
 	bool in_accounts;                 /* the working directory is accounts/ */
 	struct mail_roots *roots;         /* as postern.conf names them now */
 	int root_folders[MAIL_ROOTS_MAX]; /* descriptors; -1: none */
+	uint32_t lent;                    /* bits by number: system users' (server/broker.h) */
+	struct broker *broker;            /* who opens their files, once we are not root */
 };
 
 /* Opens ROOT; with `create` makes it. Without, a missing one is ERROR_CONFIG. */
@@ -78,6 +80,10 @@ void home_maildrop_path(const struct home *home, const struct account *account,
 
 /* ERROR_CONFIG when postern.conf does not name this mail root. */
 enum error_code home_check_root(const struct home *home, uint32_t mail_root, struct error *error);
+
+/* home_lend.c: a process that stays root and opens system users' spools for us, as the supervisor
+ * does for workers; it ends with this one. Nothing to do where none is lent. */
+enum error_code home_lend(struct home *home, struct error *error);
 
 /* The folders of mail; only as owner of HOME_MAIL. */
 enum error_code home_store(const struct home *home, struct store_root *root_out,

@@ -51,7 +51,7 @@ static int converse(struct broker *broker, const struct message_borrow *message,
 	size_t count = 0;
 
 	*descriptor_out = -1;
-	if (broker->gone || !channel_send_blocking(broker->socket, message) ||
+	if (broker->gone || !channel_send_blocking(broker->socket, message, NULL, 0) ||
 	    !channel_receive_blocking(broker->socket, &answer, descriptors, &count, ANSWER_MS) ||
 	    answer.header.type != MESSAGE_BORROWED ||
 	    answer.header.request != message->header.request) {

@@ -60,24 +60,10 @@ static void *serve(void *context)
 
 	while (channel_receive_blocking(scene->ends[1], &message, none, &count, 10000)) {
 		struct message_borrowed answer;
-		struct iovec piece = {&answer, sizeof(answer)};
-		union {
-			char octets[CMSG_SPACE(sizeof(int))];
-			struct cmsghdr header;
-		} room = {.octets = {0}};
-		struct msghdr packet = {.msg_iov = &piece, .msg_iovlen = 1};
 
 		broker_answer(&message.borrow, message.borrow.mail_root == 1 ? scene->folder : -1,
 			      owner_of, &answer, &opened);
-		if (opened >= 0) {
-			packet.msg_control = &room;
-			packet.msg_controllen = sizeof(room.octets);
-			room.header.cmsg_level = SOL_SOCKET;
-			room.header.cmsg_type = SCM_RIGHTS;
-			room.header.cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(&room.header), &opened, sizeof(int));
-		}
-		(void)sendmsg(scene->ends[1], &packet, MSG_NOSIGNAL);
+		(void)channel_send_blocking(scene->ends[1], &answer, &opened, answer.opened);
 		if (opened >= 0)
 			close(opened);
 	}

@@ -363,13 +363,16 @@ bool channel_receive_blocking(int descriptor, union message *message_out, int *d
 	return false;
 }
 
-bool channel_send_blocking(int descriptor, const void *message)
+bool channel_send_blocking(int descriptor, const void *message, const int *descriptors,
+			   size_t descriptor_count)
 {
 	const struct message_header *header = message;
 	uint64_t end_ms = clock_monotonic_ms() + SEND_TIMEOUT_MS;
 	assert(message_check(message, header->size));
+	assert(message_descriptors(message) == descriptor_count);
 	do {
-		if (send_packet(descriptor, message, header->size, NULL, 0) >= 0)
+		if (send_packet(descriptor, message, header->size, descriptors, descriptor_count) >=
+		    0)
 			return true;
 	} while (must_wait() && wait_for(descriptor, POLLOUT, end_ms));
 	return false;

@@ -41,6 +41,7 @@ void channel_flush(struct channel *channel, unsigned timeout_ms);
  * ten seconds). descriptors_out has room for MESSAGE_DESCRIPTORS_MAX. */
 bool channel_receive_blocking(int descriptor, union message *message_out, int *descriptors_out,
 			      size_t *descriptor_count_out, unsigned timeout_ms);
-bool channel_send_blocking(int descriptor, const void *message);
+bool channel_send_blocking(int descriptor, const void *message, const int *descriptors,
+			   size_t descriptor_count);
 
 #endif

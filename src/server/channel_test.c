@@ -349,7 +349,7 @@ static void test_last_words_are_heard(void **state)
 		fill(&f, rows[i].unread);
 		for (uint64_t k = 1; k <= 2; k++) {
 			message_init(&ready, MESSAGE_READY, k);
-			test_check(channel_send_blocking(f.b, &ready));
+			test_check(channel_send_blocking(f.b, &ready, NULL, 0));
 		}
 		close(f.b);
 		f.b = -1;
@@ -371,7 +371,7 @@ static void test_free_from_the_callback(void **state)
 	f.a.free_on_message = true;
 	for (uint64_t k = 1; k <= 3; k++) {
 		message_init(&ready, MESSAGE_READY, k);
-		assert_true(channel_send_blocking(f.b, &ready));
+		assert_true(channel_send_blocking(f.b, &ready, NULL, 0));
 	}
 	loop_run(f.loop);
 	assert_int_equal(f.a.received, 1);
@@ -389,14 +389,14 @@ static void test_blocking_receive(void **state)
 	assert_true(channel_pair(ends));
 	assert_false(channel_receive_blocking(ends[1], &message, descriptors, &count, 1));
 	message_init(&ready, MESSAGE_READY, 5);
-	assert_true(channel_send_blocking(ends[0], &ready));
+	assert_true(channel_send_blocking(ends[0], &ready, NULL, 0));
 	assert_true(channel_receive_blocking(ends[1], &message, descriptors, &count, 1000));
 	assert_int_equal(message.header.request, 5);
 	assert_int_equal(write(ends[0], "rubbish", 7), 7);
 	assert_false(channel_receive_blocking(ends[1], &message, descriptors, &count, 1000));
 	close(ends[0]);
 	assert_false(channel_receive_blocking(ends[1], &message, descriptors, &count, 1000));
-	assert_false(channel_send_blocking(ends[1], &ready));
+	assert_false(channel_send_blocking(ends[1], &ready, NULL, 0));
 	close(ends[1]);
 }
 

@@ -12,17 +12,23 @@
 
 #include "server/mail_roots.h"
 
+bool mail_folder_is_lent(const struct instance *instance, int descriptor)
+{
+	struct stat status;
+
+	return descriptor >= 0 && fstat(descriptor, &status) == 0 && instance->as_root &&
+	       status.st_uid != instance->mail_user.uid && status.st_uid != instance->auth_user.uid;
+}
+
 static enum error_code open_one(const struct instance *instance, const char *path, uint32_t number,
 				struct mail_folders *folders, struct error *error)
 {
 	int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat status;
 
 	folders->descriptors[number] = descriptor;
-	if (descriptor < 0 || fstat(descriptor, &status) != 0)
+	if (descriptor < 0)
 		return error_set_errno(error, -errno, "opening the mail root %.150s", path);
-	if (instance->as_root && status.st_uid != instance->mail_user.uid &&
-	    status.st_uid != instance->auth_user.uid)
+	if (mail_folder_is_lent(instance, descriptor))
 		folders->lent |= 1U << number;
 	return ERROR_NONE;
 }

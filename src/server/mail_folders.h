@@ -17,6 +17,9 @@ struct mail_folders {
  * is left open. */
 enum error_code mail_folders_open(const struct config *config, const struct instance *instance,
 				  struct mail_folders *folders_out, struct error *error);
+/* Does this folder belong to neither user of a server that root has started? -1 is no folder. */
+bool mail_folder_is_lent(const struct instance *instance, int descriptor);
+
 void mail_folders_close(struct mail_folders *folders);
 
 #endif

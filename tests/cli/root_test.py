@@ -46,6 +46,40 @@ class AsRoot(Case):
         self.assertEqual(self.names(), [])
         self.assertFalse(os.path.exists(self.root + "/mail/example.org/alice"))
 
+    @unittest.skipUnless(users_are_there(), "the users postern and postern-auth are missing")
+    def test_the_spool_of_a_system_user(self):
+        """In a folder that is root's, a file that is his: all commands work, and he keeps it."""
+        folder, him = os.path.join(self.folder, "var-mail"), pwd.getpwnam("nobody")
+        spool = os.path.join(folder, "nobody")
+        os.mkdir(folder)
+        os.chown(folder, 0, 8)  # the group mail
+        os.chmod(folder, 0o2775)
+        os.makedirs(self.root, 0o711)
+        self.write("root/postern.conf", ("[serve]\nmail-root = %s\n" % folder).encode())
+        self.postern("account", "add", "nobody@example.org", "--store", "spool", "--path", spool,
+                     "--password-file", "-", octets=b"secret")
+        for number in (1, 2, 3):
+            self.postern("mailbox", "import", "nobody", "-",
+                         octets=b"Subject: %d\n\nFrom here\n" % number)
+        self.assert_owner(spool, him.pw_uid)
+        self.assertEqual(self.postern("mailbox", "show", "nobody", "2").out,
+                         "Subject: 2\n\nFrom here\n")
+        self.postern("mailbox", "verify", "nobody")
+        before = self.postern("mailbox", "list", "nobody").out
+        self.postern("account", "set", "nobody", "--store", "mbox", "--path", "example.org/nobody")
+        self.assertEqual(self.postern("mailbox", "list", "nobody").out, before)
+        self.assertFalse(os.path.exists(spool) and os.path.getsize(spool))
+        self.postern("account", "set", "nobody", "--store", "spool", "--path", spool)
+        self.assertEqual(self.postern("mailbox", "list", "nobody").out, before)
+        self.assert_owner(spool, him.pw_uid)
+        self.postern("mailbox", "repair", "nobody")
+        self.postern("account", "remove", "nobody", "--delete-mail")
+        self.assertEqual(os.path.getsize(spool), 0)
+
+    def assert_owner(self, path, uid):
+        status = os.stat(path)
+        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (uid, 8, 0o660))
+
     @unittest.skipIf(users_are_there(), "the users are there")
     def test_missing_users(self):
         done = self.postern("account", "add", "a@b", "--password-file", "-", octets=b"x",
