@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/number.h"
 #include "store/lock.h"
 
@@ -18,8 +19,10 @@
 #define MARK          " postern "
 #define PROCESSES_MAX INT32_MAX
 
+/* While a maildrop moves, its account has two of them, and each its own mark. */
 static void dotlock_name(const struct place *place, struct dotlock *dotlock)
 {
+	dotlock->mark = crc32c(place->mail_root, bytes_of(place->path)) % LOCK_MARKS;
 	snprintf(dotlock->name, sizeof dotlock->name, "%s.lock", place->path);
 }
 
@@ -143,10 +146,10 @@ static bool cannot_be_made(int result)
 static int take(const struct store_root *root, const struct place *place, struct dotlock *dotlock)
 {
 	struct file *folder = root->mail[place->mail_root];
-	int marked = lock_marked(dotlock->lock);
+	int marked = lock_marked(dotlock->lock, dotlock->mark);
 	if (marked < 0)
 		return marked;
-	lock_mark(dotlock->lock, true);
+	lock_mark(dotlock->lock, dotlock->mark, true);
 	int result = make(place, folder, dotlock);
 	if (result == -EEXIST || result == -ELOOP) {
 		result = remove_stale(root, folder, dotlock->name, marked);
@@ -154,7 +157,7 @@ static int take(const struct store_root *root, const struct place *place, struct
 			result = make(place, folder, dotlock);
 	}
 	if (result == -EAGAIN || result == -EEXIST || cannot_be_made(result))
-		lock_mark(dotlock->lock, false);
+		lock_mark(dotlock->lock, dotlock->mark, false);
 	return result;
 }
 
@@ -178,7 +181,7 @@ void dotlock_give(struct dotlock *dotlock)
 	if (dotlock->folder != NULL)
 		remove_this(dotlock->folder, dotlock->name, dotlock->file);
 	if (dotlock->folder != NULL)
-		lock_mark(dotlock->lock, false);
+		lock_mark(dotlock->lock, dotlock->mark, false);
 	file_close(dotlock->file);
 	*dotlock = (struct dotlock){0};
 }

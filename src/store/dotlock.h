@@ -21,6 +21,7 @@ struct dotlock {
 	struct file *folder; /* NULL: not held */
 	struct file *file;
 	struct file *lock; /* ID.file */
+	unsigned mark;     /* in it */
 	char name[MAILDROP_PATH_MAX + sizeof ".lock"];
 };
 

@@ -21,9 +21,11 @@ struct header {
 	uint32_t check;
 };
 
-static void append_name(uint64_t account, const char *before, char name[48])
+/* While a maildrop moves, its account has two of them. */
+static void append_name(const struct place *place, const char *before, char name[64])
 {
-	snprintf(name, 48, "%s%" PRIu64 ".append", before, account);
+	snprintf(name, 64, "%s%" PRIu64 ".%08" PRIx32 ".append", before, place->account,
+		 crc32c(place->mail_root, bytes_of(place->path)));
 }
 
 static uint32_t header_check(const struct header *header)
@@ -33,13 +35,13 @@ static uint32_t header_check(const struct header *header)
 
 /* ---- appending ---- */
 
-int journal_append_begin(const struct store_root *root, uint64_t account,
+int journal_append_begin(const struct store_root *root, const struct place *place,
 			 struct journal_append *append_out)
 {
-	char name[48];
+	char name[64];
 	unsigned flags = FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE;
-	*append_out = (struct journal_append){.root = root, .account = account};
-	append_name(account, "", name);
+	*append_out = (struct journal_append){.root = root, .place = place};
+	append_name(place, "", name);
 	return file_open(root->journal, name, flags, &append_out->journal);
 }
 
@@ -55,7 +57,7 @@ int journal_append_write(struct journal_append *append, struct bytes octets)
 
 static int seal(struct journal_append *append, struct file *file)
 {
-	struct header header = {.account = append->account,
+	struct header header = {.account = append->place->account,
 				.offset = append->offset,
 				.length = append->length,
 				.checksum = append->checksum};
@@ -152,7 +154,7 @@ void journal_append_end(struct journal_append *append)
 		return;
 	file_close(append->journal);
 	append->journal = NULL;
-	journal_append_remove(append->root, append->account);
+	journal_append_remove(append->root, append->place);
 }
 
 /* ---- replaying ---- */
@@ -225,12 +227,12 @@ static int complete(const struct journal_append *append, struct file *file)
 int journal_append_replay(const struct store_root *root, const struct place *place,
 			  struct file *file)
 {
-	char name[48], aside[48];
-	struct journal_append append = {.root = root, .account = place->account};
+	char name[64], aside[64];
+	struct journal_append append = {.root = root, .place = place};
 	struct header header = {.account = 0};
 	struct file_status status = {.inode = 0};
-	append_name(place->account, "", name);
-	append_name(place->account, "aside.", aside);
+	append_name(place, "", name);
+	append_name(place, "aside.", aside);
 	int result = file_open(root->journal, name, FILE_READ, &append.journal);
 	if (result == -ENOENT)
 		return 0;
@@ -251,20 +253,20 @@ int journal_append_replay(const struct store_root *root, const struct place *pla
 	return result < 0 ? result : 0;
 }
 
-bool journal_append_exists(const struct store_root *root, uint64_t account)
+bool journal_append_exists(const struct store_root *root, const struct place *place)
 {
-	char name[48];
+	char name[64];
 	struct file *file;
-	append_name(account, "", name);
+	append_name(place, "", name);
 	if (file_open(root->journal, name, FILE_READ, &file) < 0)
 		return false;
 	file_close(file);
 	return true;
 }
 
-void journal_append_remove(const struct store_root *root, uint64_t account)
+void journal_append_remove(const struct store_root *root, const struct place *place)
 {
-	char name[48];
-	append_name(account, "", name);
+	char name[64];
+	append_name(place, "", name);
 	file_unlink(root->journal, name);
 }

@@ -2,7 +2,8 @@
  * journal_append: an append to a file that other programs write to, such that at any crash the
  * octets that are ours are known, whatever was appended after them.
  *
- *   1. what is to be appended is written to ROOT/journal/ID.append, with its place, and synced;
+ *   1. what is to be appended is written to ROOT/journal/ID.PATH.append, with its place, and
+ * synced;
  *   2. the file is made longer by its length, and synced;
  *   3. the octets are written into that room, and synced; the journal goes.
  *
@@ -19,10 +20,10 @@
 
 struct journal_append {
 	const struct store_root *root;
-	uint64_t account;
-	struct file *journal; /* NULL: none */
-	uint64_t offset;      /* where in the file it goes */
-	uint64_t length;      /* of what is to be appended */
+	const struct place *place; /* must outlive it */
+	struct file *journal;      /* NULL: none */
+	uint64_t offset;           /* where in the file it goes */
+	uint64_t length;           /* of what is to be appended */
 	uint32_t checksum;
 };
 
@@ -31,7 +32,7 @@ struct journal_append {
 
 /* All of these: 0 or a negative errno. ID.file is held, nothing waits to be replayed. */
 
-int journal_append_begin(const struct store_root *root, uint64_t account,
+int journal_append_begin(const struct store_root *root, const struct place *place,
 			 struct journal_append *append_out);
 int journal_append_write(struct journal_append *append, struct bytes octets);
 /* Steps 1, 2 and 3. The file is locked and ends at `offset`. On failure the file is as long as
@@ -44,7 +45,7 @@ void journal_append_end(struct journal_append *append);
 int journal_append_replay(const struct store_root *root, const struct place *place,
 			  struct file *file);
 
-bool journal_append_exists(const struct store_root *root, uint64_t account);
-void journal_append_remove(const struct store_root *root, uint64_t account);
+bool journal_append_exists(const struct store_root *root, const struct place *place);
+void journal_append_remove(const struct store_root *root, const struct place *place);
 
 #endif

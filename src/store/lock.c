@@ -58,8 +58,8 @@ void lock_release(const struct store_root *root, struct file *lock)
 		file_close(lock);
 }
 
-#define MARK_OFFSET       0
-#define GENERATION_OFFSET 16
+#define MARKS_OFFSET      0
+#define GENERATION_OFFSET LOCK_MARKS
 
 struct lowest {
 	uint64_t generation;
@@ -127,18 +127,19 @@ enum store_result lock_retire(struct file *lock, uint64_t generation, struct err
 			  : STORE_OK;
 }
 
-void lock_mark(struct file *lock, bool marked)
+void lock_mark(struct file *lock, unsigned number, bool marked)
 {
 	char octet = (char)marked;
 	struct bytes piece = {&octet, 1};
+	/* When it cannot be written, what it marks is found out otherwise, later. */
 	if (lock != NULL)
-		file_write(lock, &piece, 1,
-			   MARK_OFFSET); /* what it marks is found out otherwise, later */
+		file_write(lock, &piece, 1, MARKS_OFFSET + number);
 }
 
-int lock_marked(struct file *lock)
+int lock_marked(struct file *lock, unsigned number)
 {
 	char octet = 0;
-	ssize_t length = lock != NULL ? file_read(lock, &octet, 1, MARK_OFFSET, false) : 0;
+	ssize_t length =
+		lock != NULL ? file_read(lock, &octet, 1, MARKS_OFFSET + number, false) : 0;
 	return length < 0 ? (int)length : octet == 1;
 }

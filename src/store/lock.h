@@ -24,10 +24,11 @@ void lock_release(const struct store_root *root, struct file *lock);
 /* Makes every place up to this generation an older one; ID.file is held. STORE_OK, FULL, IO. */
 enum store_result lock_retire(struct file *lock, uint64_t generation, struct error *error);
 
-/* A mark in ID.file, which is held: that a process is about something that it must undo. It outlives
- * the process, not the machine. NULL has none. */
-void lock_mark(struct file *lock, bool marked);
-int lock_marked(struct file *lock); /* 1, 0, or a negative errno */
+/* One of LOCK_MARKS marks in ID.file, which is held: that a process is about something that it must
+ * undo. They outlive the process, not the machine. NULL has none. */
+#define LOCK_MARKS 16
+void lock_mark(struct file *lock, unsigned number, bool marked);
+int lock_marked(struct file *lock, unsigned number); /* 1, 0, or a negative errno */
 
 /* For everybody who turns a disk's answer into a store's: ENOSPC and EDQUOT are FULL, all else IO.
  */

@@ -339,7 +339,7 @@ static enum store_result spool_erase(const struct store_root *root, const struct
 	spool_file_close(&spool);
 	index_remove(root, place->account);
 	journal_remove(root, place->account);
-	journal_append_remove(root, place->account);
+	journal_append_remove(root, place);
 	if (erased >= 0)
 		erased = uids_replace(root, place->account, (struct bytes){0});
 	return erased < 0 ? store_failure(error, erased, "while erasing the maildrop") : STORE_OK;

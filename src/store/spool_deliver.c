@@ -341,7 +341,7 @@ static enum store_result append(struct spool_delivery *delivery,
 	struct bytes closing;
 	int result = closing_of(spool, &closing);
 	if (result >= 0)
-		result = journal_append_begin(spool->root, spool->account, &delivery->append);
+		result = journal_append_begin(spool->root, &delivery->place, &delivery->append);
 	if (result >= 0)
 		result = write_journal(delivery, requests, closing);
 	if (result >= 0)

@@ -84,10 +84,10 @@ static enum store_result lock_against_others(struct spool_file *spool, const str
 	return STORE_OK;
 }
 
-static bool interrupted(const struct spool_file *spool)
+static bool interrupted(const struct spool_file *spool, const struct place *place)
 {
 	return journal_exists(spool->root, spool->account) ||
-	       journal_append_exists(spool->root, spool->account);
+	       journal_append_exists(spool->root, place);
 }
 
 /* Deals with what a crash has left; only one of the two journals can be there. */
@@ -136,7 +136,7 @@ static enum store_result bring_into_order(struct spool_file *spool, const struct
 		return spool_open_failure(error, result);
 	if (purpose == SPOOL_EXAMINE)
 		return lock_against_others(spool, place, error);
-	if (purpose == SPOOL_LOOK && !interrupted(spool)) {
+	if (purpose == SPOOL_LOOK && !interrupted(spool, place)) {
 		result = file_status(spool->file, &status);
 		if (result < 0)
 			return store_failure(error, result, "while looking at the spool");

@@ -132,7 +132,7 @@ static int check_beside(struct verification *verification)
 {
 	const struct store_root *root = verification->root;
 	uint64_t account = verification->place->account;
-	if (journal_exists(root, account) || journal_append_exists(root, account))
+	if (journal_exists(root, account) || journal_append_exists(root, verification->place))
 		findings_add(verification->findings, "journal", 0,
 			     "a change was interrupted; the next opening finishes it");
 	int result = check_uids(verification);
@@ -230,7 +230,7 @@ static int close_end(struct verification *verification, const struct spool_file 
 	ssize_t length = file_read(spool->file, &last, 1, status.size_octets - 1, false);
 	if (length < 0)
 		return (int)length;
-	result = journal_append_begin(spool->root, spool->account, &append);
+	result = journal_append_begin(spool->root, verification->place, &append);
 	if (result < 0)
 		return result;
 	result = journal_append_write(&append, last == '\n' ? BYTES("\n") : BYTES("\n\n"));
