@@ -9,6 +9,7 @@ CRASH = "tests/sim/crash_test --kind mbox"
 CRASH_MAILDIR = "tests/sim/crash_test --kind maildir"
 CRASH_SPOOL = "tests/sim/crash_test --kind spool --only "
 SPOOL = "src/store/spool_test"
+SPOOL_LOCK = "src/store/spool_lock_test"
 SPOOL_OTHERS = "tests/sim/spool_others_test"
 MBOX = "src/store/mbox_test"
 MAILDIR = "src/store/maildir_test"
@@ -517,7 +518,7 @@ MUTATIONS = [
              "if (result == -EAGAIN || result == -EEXIST) {\n\t\terror_set",
              "if (result == -EEXIST) {\n\t\terror_set",
              "another program's dotlock does not count",
-             (SPOOL,),
+             (SPOOL_LOCK,),
              more=[(STORE + "dotlock.c",
                     "result == -EDQUOT || result == -ENAMETOOLONG;",
                     "result == -EDQUOT || result == -ENAMETOOLONG || result == -EAGAIN;")]),
@@ -535,7 +536,7 @@ MUTATIONS = [
              "return holder == HOLDER_GONE;",
              "return 1;",
              "a dotlock of a living process is removed",
-             (SPOOL,)),
+             (SPOOL_LOCK,)),
     Mutation("spool-abort-that-keeps", STORE + "spool_deliver.c",
              "result = file_set_size(spool->file, delivery->old_size);",
              "result = 0;",

@@ -11,14 +11,8 @@
 
 #include "kind_spool.h"
 #include "scenarios_before.h"
-#include "sim_inode.h"
+#include "spool_others.h"
 #include "world_private.h"
-
-#define SPOOL        "mail/example.org/alice"
-#define FROM         "From other@example.com Sun Nov 22 02:01:00 2026\n"
-#define FOREIGN      11 /* the number of the message that another program delivers whole */
-#define FOREIGN_TORN 2  /* of one whose last line lacks its end */
-#define SPOOL_MAX    65536
 
 static const char *role(const char *path, bool directory, bool unnamed)
 {
@@ -57,180 +51,6 @@ static uint64_t digest(const struct world *world, size_t drop)
 	return sim_disk_file_digest(world->disk, path);
 }
 
-/* ---- other programs ---- */
-
-static struct file *open_top(struct world *world, const char *path, unsigned flags)
-{
-	struct file *file = NULL;
-
-	if (file_open(sim_disk_top(world->disk), path, flags, &file) != 0)
-		return NULL;
-	return file;
-}
-
-static uint64_t size_of(struct file *file)
-{
-	struct file_status status;
-
-	if (file_status(file, &status) != 0)
-		abort();
-	return status.size_octets;
-}
-
-static bool has_message(const struct world *world, size_t message)
-{
-	const struct model_drop *drop = &world->model.drops[0];
-
-	for (size_t i = 0; i < drop->count; i++)
-		if (drop->entries[i].message == message)
-			return true;
-	return false;
-}
-
-static void sync_names(struct world *world)
-{
-	struct file *folder = open_top(world, "mail/example.org", FILE_DIRECTORY);
-
-	if (folder == NULL || file_sync(folder) != 0 || file_sync(world->root.mail[0]) != 0)
-		abort();
-	file_close(folder);
-}
-
-/* A message with its From line behind the end, synced. */
-static void append_record(struct world *world, size_t message, size_t cut_off, const char *behind)
-{
-	struct bytes content = model_message(message)->stored;
-	struct bytes pieces[] = {BYTES(FROM), bytes_first(content, content.length - cut_off),
-				 bytes_of(behind)};
-
-	if (has_message(world, message))
-		return; /* of this very program, before an earlier recovery */
-	explorer_pause(world->explorer);
-	struct file *file = open_top(world, SPOOL, FILE_WRITE | FILE_CREATE);
-
-	if (file != NULL) { /* not even the folder is there yet */
-		if (file_write(file, pieces, 3, size_of(file)) != 0 || file_sync(file) != 0)
-			abort();
-		sync_names(world);
-		struct model_entry *entry = model_add(&world->model, 0, message);
-
-		entry->now = entry->after_cut = PRESENT;
-	}
-	file_close(file);
-	explorer_resume(world->explorer);
-}
-
-static void others_append(struct world *world)
-{
-	append_record(world, FOREIGN, 0, "\n");
-}
-
-static void others_append_torn(struct world *world)
-{
-	append_record(world, FOREIGN_TORN, 1, "");
-	world->disorder = true;
-}
-
-/* Whole, but without the blank line that should be behind it; another follows. */
-static void others_append_unseparated(struct world *world)
-{
-	append_record(world, FOREIGN_TORN, 0, "");
-	append_record(world, FOREIGN, 0, "\n");
-	world->disorder = true;
-}
-
-static size_t read_spool(struct world *world, char octets[SPOOL_MAX])
-{
-	struct file *file = open_top(world, SPOOL, FILE_READ);
-	ssize_t length = file != NULL ? file_read(file, octets, SPOOL_MAX, 0, false) : -1;
-
-	if (length < 0)
-		abort();
-	file_close(file);
-	return (size_t)length;
-}
-
-static void write_spool(struct world *world, const char *path, struct bytes octets)
-{
-	struct file *file = open_top(world, path, FILE_WRITE | FILE_CREATE);
-
-	if (file == NULL || file_set_size(file, 0) != 0 || file_write(file, &octets, 1, 0) != 0 ||
-	    file_sync(file) != 0)
-		abort();
-	file_close(file);
-	sync_names(world);
-}
-
-/* A mail reader marks the first message as read, in place; all others move. */
-static void others_flag(struct world *world)
-{
-	static const char status[] = "Status: RO\nContent-Length: 12\n";
-	static char octets[SPOOL_MAX + sizeof(status)];
-
-	explorer_pause(world->explorer);
-	size_t length = read_spool(world, octets);
-	char *blank = memmem(octets, length, "\n\n", 2);
-
-	if (blank == NULL)
-		abort();
-	size_t at = (size_t)(blank - octets) + 1;
-
-	memmove(octets + at + sizeof(status) - 1, octets + at, length - at);
-	memcpy(octets + at, status, sizeof(status) - 1);
-	write_spool(world, SPOOL, (struct bytes){octets, length + sizeof(status) - 1});
-	explorer_resume(world->explorer);
-}
-
-/* One that edits: an octet of the first message's text is another, all else as it was, even the
- * file's times. */
-static void others_alter(struct world *world)
-{
-	static char octets[SPOOL_MAX];
-	struct bytes other = BYTES("J");
-
-	explorer_pause(world->explorer);
-	size_t length = read_spool(world, octets);
-	char *hello = memmem(octets, length, "Hello", 5);
-	struct file *file = open_top(world, SPOOL, FILE_WRITE);
-
-	if (hello == NULL || file == NULL ||
-	    file_write(file, &other, 1, (uint64_t)(hello - octets)) != 0 || file_sync(file) != 0)
-		abort();
-	file_close(file);
-	explorer_resume(world->explorer);
-}
-
-/* The same octets in another file of the same name. */
-static void others_replace(struct world *world)
-{
-	static char octets[SPOOL_MAX];
-	struct file *top = sim_disk_top(world->disk);
-
-	explorer_pause(world->explorer);
-	size_t length = read_spool(world, octets);
-
-	write_spool(world, "mail/example.org/other", (struct bytes){octets, length});
-	if (file_rename(top, "mail/example.org/other", top, SPOOL) != 0)
-		abort();
-	sync_names(world);
-	explorer_resume(world->explorer);
-}
-
-/* The same, but the old file goes on under another name. */
-static void others_move_away(struct world *world)
-{
-	static char octets[SPOOL_MAX];
-	struct file *top = sim_disk_top(world->disk);
-
-	explorer_pause(world->explorer);
-	size_t length = read_spool(world, octets);
-
-	if (file_rename(top, SPOOL, top, SPOOL ".old") != 0)
-		abort();
-	write_spool(world, SPOOL, (struct bytes){octets, length});
-	explorer_resume(world->explorer);
-}
-
 /* ---- what was there before ---- */
 
 /* Enough to keep that the journal needs several pieces; not what others bring. */
@@ -255,7 +75,7 @@ static void before_garbage(struct world *world)
 	before_nothing(world);
 	world_deliver(world, 0, 0, NULL); /* makes the folders */
 	world->model.drops[0].count = 0;
-	write_spool(world, SPOOL, text);
+	others_write(world, SPOOL, text);
 	world_deliver(world, 0, 1, NULL);
 	others_append(world);
 	world->disorder = true;
@@ -270,7 +90,7 @@ static void before_uids(struct world *world)
 /* A dotlock that a process of ours has left when it was killed. */
 static void leave_dotlock(struct world *world, const char *text)
 {
-	write_spool(world, SPOOL ".lock", bytes_of(text));
+	others_write(world, SPOOL ".lock", bytes_of(text));
 }
 
 static void before_own_dotlock(struct world *world)
@@ -473,9 +293,10 @@ static void kernel_lock_held(struct world *world)
 {
 	others_append(world);
 	explorer_pause(world->explorer);
-	struct file *file = open_top(world, SPOOL, FILE_WRITE);
+	struct file *file = NULL;
 
-	if (file == NULL || file_lock(file) != 0)
+	if (file_open(sim_disk_top(world->disk), SPOOL, FILE_WRITE, &file) != 0 ||
+	    file_lock(file) != 0)
 		abort();
 	explorer_resume(world->explorer);
 	refused_while_locked(world);
