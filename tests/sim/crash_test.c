@@ -4,7 +4,7 @@
  *
  *   crash_test [--kind KIND] [--only SCENARIO] [--seed N] [--states N] [--quick] [--stop]
  *              [--table FILE] [--markdown FILE]
- * SIM_LONG in the environment means --states 8.
+ * SIM_LONG in the environment means --states 8 and never --quick.
  *   crash_test --replay KIND:SCENARIO[+POINT.FAULT][/PATH]     exactly what a failure has printed
  */
 #include <getopt.h>
@@ -333,7 +333,8 @@ static bool parse_options(int count, char **arguments, struct options *options)
 					      {"verbose", no_argument, NULL, 'v'},
 					      {NULL, 0, NULL, 0}};
 	const char *thorough = getenv("SIM_LONG");
-	unsigned states = thorough != NULL && thorough[0] != '\0' ? 8 : 1;
+	bool is_long = thorough != NULL && thorough[0] != '\0';
+	unsigned states = is_long ? 8 : 1;
 	int letter;
 
 	while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) {
@@ -362,6 +363,8 @@ static bool parse_options(int count, char **arguments, struct options *options)
 			options->replay = optarg;
 			break;
 		case 'q':
+			if (is_long)
+				break;
 			options->fault_every = 7;
 			options->settings.inner_each *= 4;
 			options->settings.fault_each = 0;
