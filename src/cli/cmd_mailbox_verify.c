@@ -2,12 +2,14 @@
  * cmd_mailbox_verify: `postern mailbox verify` and `repair`: what is not as it should be, and what
  * was done about it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
 
 #include "cli/cmd_mailbox.h"
 #include "cli/json.h"
 #include "cli/option.h"
+#include "store/convert_record.h"
 
 static json_t *findings_json(const struct findings *findings)
 {
@@ -37,6 +39,19 @@ static void print_findings(const struct findings *findings)
 	       findings->count, findings->count == 1 ? "" : "s");
 }
 
+/* No matter of the store's: this maildrop is whole, and another may be left behind. */
+static void name_conversion(const struct mailbox *mailbox, struct findings *findings)
+{
+	struct place from, to = {.path = ""};
+
+	if (convert_record_read(&mailbox->root, mailbox->found.place.account, &from, &to) !=
+	    -ENOENT)
+		findings_add(findings, "journal", 0,
+			     "a move to %.100s was interrupted: \"postern account set\" with "
+			     "--store or --path ends it",
+			     to.path);
+}
+
 static enum error_code verify(const struct context *context, const char *account,
 			      struct findings *findings, struct error *error)
 {
@@ -50,6 +65,8 @@ static enum error_code verify(const struct context *context, const char *account
 	do
 		result = store_verify(&mailbox.root, &mailbox.found.place, findings, error);
 	while (result == STORE_AGAIN && home_wait(&patience));
+	if (result == STORE_OK)
+		name_conversion(&mailbox, findings);
 	mailbox_close(&mailbox);
 	return result == STORE_OK ? ERROR_NONE : home_store_failed(result, error);
 }

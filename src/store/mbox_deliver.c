@@ -134,23 +134,56 @@ static int write_all(struct mbox_delivery *delivery, const struct delivery_reque
 
 /* ---- where they go ---- */
 
-static enum store_result uid_is_new(struct mbox_delivery *delivery, size_t before, struct bytes uid)
+static int compare_uids(const void *a, const void *b)
+{
+	const struct bytes *one = a, *two = b;
+	size_t shorter = one->length < two->length ? one->length : two->length;
+	int order = memcmp(one->data, two->data, shorter);
+	return order != 0 ? order : (one->length > shorter) - (two->length > shorter);
+}
+
+/* Are any of these there already, or twice among themselves? One walk for all of them. */
+static enum store_result find_uids(struct index *index, struct bytes *uids, size_t count)
 {
 	struct index_entry entry;
-	struct index_walk walk = index_walk(delivery->mbox.index);
-	for (size_t i = 0; i < before; i++)
-		if (bytes_equal(bytes_of(delivery->base.uids[i]), uid))
+	struct index_walk walk = index_walk(index);
+	qsort(uids, count, sizeof *uids, compare_uids);
+	for (size_t i = 1; i < count; i++)
+		if (bytes_equal(uids[i - 1], uids[i]))
 			return STORE_EXISTS;
-	while (index_next(&walk, &entry))
-		if (bytes_equal(uid, (struct bytes){entry.uid, entry.uid_length}))
+	while (index_next(&walk, &entry)) {
+		struct bytes uid = {entry.uid, entry.uid_length};
+		if (bsearch(&uid, uids, count, sizeof *uids, compare_uids) != NULL)
 			return STORE_EXISTS;
+	}
 	return walk.result;
+}
+
+static enum store_result uids_are_new(struct mbox_delivery *delivery,
+				      const struct delivery_request *requests, struct error *error)
+{
+	size_t count = 0;
+	struct bytes *uids = calloc(delivery->base.count, sizeof *uids);
+	if (uids == NULL)
+		return store_failure(error, -ENOMEM, "while delivering");
+	for (size_t i = 0; i < delivery->base.count; i++)
+		if (requests[i].uid.length > 0)
+			uids[count++] = requests[i].uid;
+	enum store_result result =
+		count > 0 ? find_uids(delivery->mbox.index, uids, count) : STORE_OK;
+	free(uids);
+	if (result == STORE_EXISTS)
+		error_set(error, ERROR_DATA, "a message with this unique-id is there already");
+	else if (result != STORE_OK)
+		error_set(error, ERROR_IO, "the index cannot be read");
+	return result;
 }
 
 static enum store_result give_uids(struct mbox_delivery *delivery,
 				   const struct delivery_request *requests, struct error *error)
 {
-	for (size_t i = 0; i < delivery->base.count; i++) {
+	enum store_result result = uids_are_new(delivery, requests, error);
+	for (size_t i = 0; i < delivery->base.count && result == STORE_OK; i++) {
 		struct bytes uid = requests[i].uid;
 		char *out = delivery->base.uids[i];
 		if (uid.length == 0) {
@@ -158,18 +191,10 @@ static enum store_result give_uids(struct mbox_delivery *delivery,
 			continue;
 		}
 		assert(uid.length <= UID_MAX);
-		enum store_result result = uid_is_new(delivery, i, uid);
-		if (result == STORE_EXISTS)
-			error_set(error, ERROR_DATA,
-				  "a message with this unique-id is there already");
-		else if (result != STORE_OK)
-			error_set(error, ERROR_IO, "the index cannot be read");
-		if (result != STORE_OK)
-			return result;
 		memcpy(out, uid.data, uid.length);
 		out[uid.length] = '\0';
 	}
-	return STORE_OK;
+	return result;
 }
 
 static void delivery_free(struct mbox_delivery *delivery)
