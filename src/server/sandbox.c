@@ -97,7 +97,6 @@ static const int refused[] = {
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(pidfd_getfd),
 	SCMP_SYS(pidfd_send_signal),
-	SCMP_SYS(kill),
 	SCMP_SYS(tkill),
 	SCMP_SYS(rt_sigqueueinfo),
 	SCMP_SYS(rt_tgsigqueueinfo),
@@ -194,6 +193,13 @@ static int refuse_processes(scmp_filter_ctx filter)
 	return result;
 }
 
+/* Signal 0 only asks whether a process is there, which tells a dotlock that was left behind. */
+static int refuse_signals(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+				SCMP_A1(SCMP_CMP_NE, 0));
+}
+
 /* A descriptor of a terminal (our log's) must not type commands into it, and what was asked of the
  * kernel above stays asked. */
 static int refuse_arguments(scmp_filter_ctx filter)
@@ -231,6 +237,8 @@ static enum error_code enter_seccomp(struct error *error)
 				 sizeof(absent) / sizeof(*absent));
 	if (result == 0)
 		result = refuse_processes(filter);
+	if (result == 0)
+		result = refuse_signals(filter);
 	if (result == 0)
 		result = refuse_arguments(filter);
 	if (result == 0)

@@ -59,27 +59,28 @@ static int remove_this(struct file *folder, const char *name, struct file *seen)
 enum holder { HOLDER_GONE, HOLDER_ALIVE, HOLDER_UNKNOWN };
 
 /* Nothing but a number and LF: less may be the beginning of one, more is another's way. */
-static enum holder holder_of(struct bytes content)
+static enum holder holder_of(struct bytes content, uint64_t *process_out)
 {
 	uint64_t process = 0;
 	size_t digits = content.length > 0 ? content.length - 1 : 0;
 	if (digits == 0 || content.data[digits] != '\n' ||
 	    !number_parse(bytes_first(content, digits), PROCESSES_MAX, &process) || process == 0)
 		return HOLDER_UNKNOWN;
-	if (kill((pid_t)process, 0) == 0)
-		return HOLDER_ALIVE;
-	return errno == ESRCH ? HOLDER_GONE : HOLDER_UNKNOWN; /* a sandbox refuses to say */
+	if (kill((pid_t)process, 0) < 0 && errno == ESRCH)
+		return HOLDER_GONE;
+	*process_out = process;
+	return HOLDER_ALIVE; /* another user's is EPERM */
 }
 
 static int is_stale(const struct store_root *root, struct file *file, struct bytes content,
-		    bool marked)
+		    bool marked, uint64_t *process_out)
 {
 	struct file_status status;
 	if (marked && (content.length == 0 || content.data[content.length - 1] != '\n'))
 		return 1; /* ours, in its making */
 	if (memmem(content.data, content.length, MARK, sizeof MARK - 1) != NULL)
 		return 1; /* ours */
-	enum holder holder = holder_of(content);
+	enum holder holder = holder_of(content, process_out);
 	if (holder != HOLDER_UNKNOWN)
 		return holder == HOLDER_GONE;
 	int result = file_status(file, &status);
@@ -88,9 +89,10 @@ static int is_stale(const struct store_root *root, struct file *file, struct byt
 	return status.modified_ns + STALE_NS < disk_now_ns(root->disk);
 }
 
-/* 0: it was stale and is gone. -EAGAIN: it counts. */
+/* 0: it was stale and is gone. -EAGAIN: it counts; *process_out says whose it is, if that is known.
+ */
 static int remove_stale(const struct store_root *root, struct file *folder, const char *name,
-			bool marked)
+			bool marked, uint64_t *process_out)
 {
 	char octets[CONTENT_MAX];
 	struct file *file;
@@ -104,7 +106,7 @@ static int remove_stale(const struct store_root *root, struct file *folder, cons
 			       : result;
 	ssize_t length = file_read(file, octets, sizeof octets, 0, false);
 	struct bytes content = {octets, length > 0 ? (size_t)length : 0};
-	result = length < 0 ? (int)length : is_stale(root, file, content, marked);
+	result = length < 0 ? (int)length : is_stale(root, file, content, marked, process_out);
 	if (result >= 0)
 		result = result > 0 ? remove_this(folder, name, file) : -EAGAIN;
 	file_close(file);
@@ -143,7 +145,8 @@ static bool cannot_be_made(int result)
 
 /* The dotlock is made, or cannot be. As long as it is not known that none of ours is there the mark
  * stays. */
-static int take(const struct store_root *root, const struct place *place, struct dotlock *dotlock)
+static int take(const struct store_root *root, const struct place *place, struct dotlock *dotlock,
+		uint64_t *process_out)
 {
 	struct file *folder = root->mail[place->mail_root];
 	int marked = lock_marked(dotlock->lock, dotlock->mark);
@@ -152,7 +155,7 @@ static int take(const struct store_root *root, const struct place *place, struct
 	lock_mark(dotlock->lock, dotlock->mark, true);
 	int result = make(place, folder, dotlock);
 	if (result == -EEXIST || result == -ELOOP) {
-		result = remove_stale(root, folder, dotlock->name, marked);
+		result = remove_stale(root, folder, dotlock->name, marked, process_out);
 		if (result == 0)
 			result = make(place, folder, dotlock);
 	}
@@ -161,16 +164,25 @@ static int take(const struct store_root *root, const struct place *place, struct
 	return result;
 }
 
+static enum store_result held(struct error *error, uint64_t process)
+{
+	if (process > 0)
+		error_set(error, ERROR_TEMPORARY, "process %" PRIu64 " holds the spool's dotlock",
+			  process);
+	else
+		error_set(error, ERROR_TEMPORARY, "another program holds the spool's dotlock");
+	return STORE_AGAIN;
+}
+
 enum store_result dotlock_take(const struct store_root *root, const struct place *place,
 			       struct file *lock, struct dotlock *dotlock_out, struct error *error)
 {
 	*dotlock_out = (struct dotlock){.lock = lock};
 	dotlock_name(place, dotlock_out);
-	int result = take(root, place, dotlock_out);
-	if (result == -EAGAIN || result == -EEXIST) {
-		error_set(error, ERROR_TEMPORARY, "another program holds the spool's dotlock");
-		return STORE_AGAIN;
-	}
+	uint64_t process = 0;
+	int result = take(root, place, dotlock_out, &process);
+	if (result == -EAGAIN || result == -EEXIST)
+		return held(error, process);
 	if (result >= 0 || cannot_be_made(result))
 		return STORE_OK;
 	return store_failure(error, result, "while making the spool's dotlock");

@@ -66,6 +66,7 @@ static void dotlocks(void **state)
 	} locks[] = {
 		{"of a process", own, 0, STORE_AGAIN},
 		{"of a process, old", own, 1000, STORE_AGAIN},
+		{"of a process that may be another user's", "1\n", 1000, STORE_AGAIN},
 		{"of a process that is gone", child, 0, STORE_OK},
 		{"empty, new", "", 0, STORE_AGAIN},
 		{"empty, old", "", 1000, STORE_OK},
