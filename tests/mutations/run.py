@@ -2,7 +2,10 @@
 """run: puts each mutation of mutations.py into a copy of the sources, builds, and runs the tests that
 must notice. A mutation that no test notices is a hole in the tests.
 
-Usage: tests/mutations/run.py [--only NAME]… [--jobs N] [--keep] [SETUP_COMMAND…]
+Usage: tests/mutations/run.py [--only NAME]… [--sample N [--seed S]] [--jobs N] [--keep]
+                              [SETUP_COMMAND…]
+
+--sample tries so many of them, which chance chooses; the seed is printed.
 
 SETUP_COMMAND makes the build folder `build` inside a copy (default: meson without sanitizers). The
 unmutated copy must pass first. The last line is "mutations: N killed, N survived"; exits with 1 when
@@ -13,6 +16,7 @@ import argparse
 import concurrent.futures
 import os
 import queue
+import random
 import re
 import shutil
 import subprocess
@@ -66,11 +70,13 @@ class Copy:
         with open(os.path.join(self.folder, path), "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
 
-    def first_failure(self, test):
+    def first_failure(self, test, quick=False):
         """What a test says when it fails, in a line; None when it passes. The crash explorer is
-        tried short first, then in full."""
+        tried short first, then, unless `quick`, in full."""
         program, *options = test.split()
-        for arguments in (["--quick", "--stop"], ["--stop"]) if program == CRASH.split()[0] else ([],):
+        is_crash = program == CRASH.split()[0]
+        short, full = ["--quick", "--stop"], ["--stop"]
+        for arguments in ([[]] if not is_crash else [short] if quick else [short, full]):
             try:
                 done = subprocess.run([os.path.join(self.folder, "build", program), *options,
                                        *arguments],
@@ -144,7 +150,7 @@ def run_all(scratch, options, mutations):
                              range(options.jobs)):
             copies.put(copy)
         for test in tests:
-            failure = copy.first_failure(test)
+            failure = copy.first_failure(test, quick=options.sample is not None)
             if failure:
                 raise Broken(f"without any mutation: {failure}")
         for mutation, failure, wrong in pool.map(lambda one: judge(copies, one), mutations):
@@ -157,12 +163,17 @@ def run_all(scratch, options, mutations):
 def main():
     parser = argparse.ArgumentParser(prog="tests/mutations/run.py")
     parser.add_argument("--only", metavar="NAME", action="append")
+    parser.add_argument("--sample", metavar="N", type=int)
+    parser.add_argument("--seed", metavar="S", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--jobs", type=int, default=2, help="copies at work at a time")
     parser.add_argument("--keep", action="store_true", help="leave the copies where they are")
     parser.add_argument("setup", nargs=argparse.REMAINDER, metavar="SETUP_COMMAND")
     options = parser.parse_args()
     options.setup = options.setup or SETUP
     mutations = [one for one in MUTATIONS if not options.only or one.name in options.only]
+    if options.sample is not None and options.sample < len(mutations):
+        print(f"{options.sample} of {len(mutations)}, seed {options.seed}", flush=True)
+        mutations = random.Random(options.seed).sample(mutations, options.sample)
     scratch = tempfile.mkdtemp(prefix="postern-mutations-")
     counts = {"killed": 0, "survived": 0, "broken": 1}
     try:
