@@ -78,7 +78,7 @@ class Lookup(unittest.TestCase):
     def test_more_connections_than_a_user_has(self):
         """Postfix hands over with 40 connections at a time: what is refused for that is put off by
         it, not lost; named as trusted, nothing is refused."""
-        for flags in ((), ("--trusted-users", "903")):
+        for flags in ((), ("--trusted-user", "903")):
             with harness.Server(MODE, "--socketmap", "127.0.0.1:0", *flags, workers=1) as server:
                 with self.behind(server, settings={"lmtp_destination_concurrency_limit": "40",
                                                    "initial_destination_concurrency": "40"}) as mta:

@@ -160,7 +160,7 @@ class Model(unittest.TestCase):
             except BaseException as problem: # pylint: disable=broad-except
                 problems.append(problem)
 
-        with Server(mode, "--smtp", "127.0.0.1:0", "--trusted-networks", "127.0.0.2",
+        with Server(mode, "--smtp", "127.0.0.1:0", "--trusted-network", "127.0.0.2",
                     accounts=ACCOUNTS) as server:
             threads = []
             for number, account in enumerate(ACCOUNTS):

@@ -22,7 +22,7 @@ class Penalty(unittest.TestCase):
     @in_every_mode
     def test_guesses_wait(self, mode):
         # Else what comes from this machine is trusted.
-        with Server(mode, "--trusted-networks", "192.0.2.0/24") as server:
+        with Server(mode, "--trusted-network", "192.0.2.0/24") as server:
             self.guess(server, "one")
             since = server.mark()
             self.assertGreaterEqual(self.guess(server, "two"), 2)

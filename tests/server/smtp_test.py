@@ -345,7 +345,7 @@ class Strangers(unittest.TestCase):
     def test_bare_newlines(self, mode):
         """Refused from a stranger, at the true end; mended from one who is trusted."""
         body = b"Subject: x\r\n\r\none\n.\r\nMAIL FROM:<smuggled@example.net>\r\n\r\n.\r\n"
-        with Intake(mode, "--trusted-networks", "127.0.0.2") as server:
+        with Intake(mode, "--trusted-network", "127.0.0.2") as server:
             for kind in ("smtp", "lmtp"):
                 connection, reader = opened(server, kind)
                 connection.sendall(ENVELOPE + body + b"NOOP\r\n")
@@ -367,7 +367,7 @@ class Strangers(unittest.TestCase):
 
     @in_every_mode
     def test_unix_sockets_are_trusted(self, mode):
-        with Intake(mode, "--trusted-networks", "none") as server:
+        with Intake(mode, "--trusted-network", "none") as server:
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(PATIENCE)
             connection.connect(os.path.join(server.root, "run/lmtp.sock"))
@@ -376,7 +376,7 @@ class Strangers(unittest.TestCase):
 
     @in_every_mode
     def test_connections_of_one_address(self, mode):
-        with Intake(mode, "--trusted-networks", "127.0.0.2", "--connections-per-address", "3",
+        with Intake(mode, "--trusted-network", "127.0.0.2", "--connections-per-address", "3",
                     workers=1) as server:
             mine = [opened(server)[0] for _ in range(3)]
             trusted = [opened(server, source="127.0.0.2")[0] for _ in range(6)]
@@ -397,7 +397,7 @@ class Strangers(unittest.TestCase):
     def test_trusted_users(self, mode):
         if mode[1] is not None or os.getuid() != 0:
             self.skipTest("needs a second uid")
-        with Intake(mode, "--trusted-users", "4711", workers=1) as server:
+        with Intake(mode, "--trusted-user", "4711", workers=1) as server:
             pid = os.fork()
             if pid == 0:
                 os.setuid(4711)
