@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,8 +151,8 @@ enum error_code home_become(struct home *home, enum home_side side, struct error
 		side == HOME_ACCOUNTS ? home->instance.auth_user : home->instance.mail_user, error);
 }
 
-struct errand { /* shared with the child; the data stands behind it */
-	struct error error;
+struct errand { /* shared with the child; the data stands behind it, whatever it is */
+	_Alignas(max_align_t) struct error error;
 	bool done;
 };
 

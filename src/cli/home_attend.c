@@ -4,6 +4,7 @@
  * Guarantees: it ends with the process that it attends on.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 
 #include "cli/home.h"
 
-struct shared { /* with the other process; the data stands behind it */
-	struct error error;
+struct shared { /* with the other process; the data stands behind it, whatever it is */
+	_Alignas(max_align_t) struct error error;
 };
 
 struct home_attendant {
