@@ -67,6 +67,21 @@ static enum error_code change_password(struct directory *directory, const char *
 	return code;
 }
 
+static enum error_code passwd_in_home(struct home *home, const char *name, struct buffer *password,
+				      struct error *error)
+{
+	struct directory *directory;
+	enum error_code code = home_become(home, HOME_ACCOUNTS, error);
+
+	if (code == ERROR_NONE)
+		code = home_directory(home, false, &directory, error);
+	if (code != ERROR_NONE)
+		return code;
+	code = change_password(directory, name, password, error);
+	directory_close(directory);
+	return code;
+}
+
 static int account_passwd(struct context *context, int argc, char **argv)
 {
 	const char *password_file = NULL;
@@ -84,7 +99,6 @@ static int account_passwd(struct context *context, int argc, char **argv)
 		.row_count = 1,
 	};
 	struct error error = {.code = ERROR_NONE};
-	struct directory *directory;
 	struct buffer password;
 	struct home home;
 	enum error_code code;
@@ -96,13 +110,9 @@ static int account_passwd(struct context *context, int argc, char **argv)
 	code = account_password_early(password_file, &password, &error);
 	if (code == ERROR_NONE)
 		code = home_open(context, false, &home, &error);
-	if (code == ERROR_NONE)
-		code = home_become(&home, HOME_ACCOUNTS, &error);
-	if (code == ERROR_NONE)
-		code = home_directory(&home, false, &directory, &error);
 	if (code == ERROR_NONE) {
-		code = change_password(directory, operands[0], &password, &error);
-		directory_close(directory);
+		code = passwd_in_home(&home, operands[0], &password, &error);
+		home_close(&home);
 	}
 	account_password_free(&password);
 	return code == ERROR_NONE ? EX_OK : command_fail(context, &error);
@@ -242,8 +252,10 @@ static int account_remove(struct context *context, int argc, char **argv)
 	if (!option_parse(context, &page, argc, argv, &operands, &count, &status))
 		return status;
 	code = home_open(context, false, &home, &error);
-	if (code == ERROR_NONE)
+	if (code == ERROR_NONE) {
 		code = remove_account(&home, operands[0], delete_mail, &error);
+		home_close(&home);
+	}
 	return code == ERROR_NONE ? EX_OK : command_fail(context, &error);
 }
 

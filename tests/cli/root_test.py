@@ -80,6 +80,28 @@ class AsRoot(Case):
         status = os.stat(path)
         self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (uid, 8, 0o660))
 
+    @unittest.skipUnless(users_are_there(), "the users postern and postern-auth are missing")
+    def test_what_ends_early_leaves_nothing_open(self):
+        """Who is still root at the end is looked at by LeakSanitizer."""
+        self.add("alice@example.org", "--alias", "sales@example.org")
+        rows = [("account", "passwd", "bob", "--password-file", "-"),
+                ("account", "remove", "bob"), ("account", "remove", "sales"),
+                ("account", "set", "bob", "--disable"),
+                ("account", "set", "alice", "--store", "maildir", "--path", "/elsewhere/alice"),
+                ("account", "show", "bob"), ("account", "add", "bob", "--path", "../bob"),
+                ("mailbox", "list", "bob"), ("mailbox", "verify", "bob"),
+                ("mailbox", "repair", "bob"), ("mailbox", "show", "alice", "1"),
+                ("mailbox", "import", "bob", "-"),
+                ("mailbox", "export", "bob", os.path.join(self.folder, "bob.mbox"))]
+        for words in rows:
+            with self.subTest(words=words):
+                done = self.run_plain("--root", self.root, *words, octets=b"secret\n")
+                self.assertNotEqual(done.returncode, OK)
+        self.postern("account", "passwd", "alice", "--password-file", "-", octets=b"other\n")
+        self.postern("account", "set", "alice", "--store", "maildir")
+        self.postern("account", "set", "alice", "--path", "example.org/alice.2")
+        self.postern("account", "remove", "alice")
+
     @unittest.skipIf(users_are_there(), "the users are there")
     def test_missing_users(self):
         done = self.postern("account", "add", "a@b", "--password-file", "-", octets=b"x",
