@@ -156,6 +156,8 @@ static int take(const struct store_root *root, const struct place *place, struct
 	int result = make(place, folder, dotlock);
 	if (result == -EEXIST || result == -ELOOP) {
 		result = remove_stale(root, folder, dotlock->name, marked, process_out);
+		if (result == -EMLINK) /* just being made by a link, as Exim does */
+			result = -EAGAIN;
 		if (result == 0)
 			result = make(place, folder, dotlock);
 	}

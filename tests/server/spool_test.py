@@ -238,6 +238,28 @@ class Locks(unittest.TestCase):
                     self.assertFalse(os.path.exists(path))
 
 
+    @in_every_mode
+    def test_linked_dotlock(self, mode):
+        """Exim makes its dotlock by linking: for a moment it has two names. That is a lock as any
+        other, and waited for."""
+        with SpoolServer(mode) as server:
+            server.write("alice", foreign(b"One."))
+            names = [server.path("alice") + end for end in (".lock", ".lock.peer.65f3a")]
+            with open(names[1], "x", encoding="utf-8") as lock:
+                lock.write("%d\n" % os.getpid())
+            os.link(names[1], names[0])
+            pop3 = server.connect()
+            pop3.user(ALICE)
+            pop3.sock.sendall(b"PASS %s\r\n" % SECRET.encode())
+            # Many others come and go before it is given back.
+            for _ in range(20):
+                server.login(address("bob")).quit()
+            for name in names:
+                os.unlink(name)
+            self.assertTrue(pop3.file.readline().startswith(b"+OK"))
+            self.assertEqual(pop3.stat()[0], 1)
+
+
 class Changes(unittest.TestCase):
     """What another program does to the file below a session that has seen three messages."""
 
