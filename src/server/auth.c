@@ -424,6 +424,13 @@ static void answer_ping(struct auth *auth)
 	channel_send(auth->supervisor, &pong, NULL, 0);
 }
 
+static void take_rules(struct auth *auth, const struct message_rules *rules)
+{
+	auth->apop = rules->apop;
+	auth->trusted_count = rules->trusted_count;
+	memcpy(auth->trusted, rules->trusted, sizeof(auth->trusted));
+}
+
 static void on_supervisor(void *context, const union message *message, const int *descriptors,
 			  size_t descriptor_count)
 {
@@ -435,6 +442,9 @@ static void on_supervisor(void *context, const union message *message, const int
 		break;
 	case MESSAGE_ABOUT:
 		auth->about = message->about;
+		break;
+	case MESSAGE_RULES:
+		take_rules(auth, &message->rules);
 		break;
 	case MESSAGE_PING:
 		answer_ping(auth);

@@ -37,7 +37,7 @@ struct auth {
 	struct registry *registry;
 	struct penalties *penalties;
 	uint32_t penalized;                           /* answers that are held back now */
-	struct network trusted[TRUSTED_NETWORKS_MAX]; /* without penalties */
+	struct network trusted[TRUSTED_NETWORKS_MAX]; /* without penalties; until the next RULES */
 	uint32_t trusted_count;
 	struct control *control;
 	struct auth_peer *peers;

@@ -41,12 +41,17 @@ static bool check_nothing(const union message *message)
 	return true;
 }
 
+static bool networks_are_sound(const struct network *networks, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && i < TRUSTED_NETWORKS_MAX; i++)
+		if (networks[i].bits > NETWORK_BITS_MAX)
+			return false;
+	return count <= TRUSTED_NETWORKS_MAX;
+}
+
 static bool trust_is_sound(const struct message_configure *it)
 {
-	for (uint32_t i = 0; i < it->trusted_count && i < TRUSTED_NETWORKS_MAX; i++)
-		if (it->trusted[i].bits > NETWORK_BITS_MAX)
-			return false;
-	return it->trusted_count <= TRUSTED_NETWORKS_MAX &&
+	return networks_are_sound(it->trusted, it->trusted_count) &&
 	       it->trusted_user_count <= TRUSTED_USERS_MAX;
 }
 
@@ -116,6 +121,12 @@ static bool check_about(const union message *message)
 		    it->listeners[i].kind > LISTENER_SOCKETMAP || !ENDED(it->listeners[i].address))
 			return false;
 	return true;
+}
+
+static bool check_rules(const union message *message)
+{
+	const struct message_rules *it = &message->rules;
+	return is_flag(it->apop) && networks_are_sound(it->trusted, it->trusted_count);
 }
 
 static bool check_kick(const union message *message)
@@ -228,6 +239,7 @@ static const struct message_row {
 	[MESSAGE_END] = {sizeof(struct message_end), check_nothing},
 	[MESSAGE_KICK] = {sizeof(struct message_kick), check_kick},
 	[MESSAGE_KICKED] = {sizeof(struct message_kicked), check_kicked},
+	[MESSAGE_RULES] = {sizeof(struct message_rules), check_rules},
 };
 
 size_t message_size(enum message_type type)

@@ -75,6 +75,7 @@ enum message_type {
 	MESSAGE_END,    /* auth -> worker: end this session, with a word to its peer */
 	MESSAGE_KICK,   /* command -> auth: end sessions -> KICKED */
 	MESSAGE_KICKED, /* auth -> command */
+	MESSAGE_RULES,  /* supervisor -> auth: of logins, at its start and at each reload */
 	MESSAGE_TYPES
 };
 
@@ -220,6 +221,14 @@ struct message_about {
 		uint32_t kind;
 		char address[ABOUT_ADDRESS_OCTETS];
 	} listeners[LISTENERS_MAX];
+};
+
+/* What CONFIGURE said of them may have changed: auth lives on when workers are replaced. */
+struct message_rules {
+	struct message_header header;
+	uint32_t apop; /* 1: offered, to accounts that consent */
+	uint32_t trusted_count;
+	struct network trusted[TRUSTED_NETWORKS_MAX]; /* without penalties */
 };
 
 struct message_login {
@@ -369,6 +378,7 @@ union message {
 	struct message_pong pong;
 	struct message_meet meet;
 	struct message_about about;
+	struct message_rules rules;
 	struct message_login login;
 	struct message_logged_in logged_in;
 	struct message_resolve resolve;

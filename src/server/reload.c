@@ -27,7 +27,7 @@ static void end_reload(struct supervisor *supervisor, bool done)
 	supervisor->reloading = false;
 	if (done)
 		log_event(LOG_LEVEL_INFO, "reload", "done=yes");
-	supervisor_tell_about(supervisor);
+	supervisor_tell_auth(supervisor);
 	notify_send(&supervisor->notify, "READY=1");
 	if (supervisor->reload_again)
 		supervisor_reload(supervisor);
@@ -78,6 +78,7 @@ void supervisor_reload(struct supervisor *supervisor)
 	supervisor->settings = loaded;
 	supervisor->generation++;
 	supervisor->reloading = true;
+	supervisor_tell_auth(supervisor);
 	if (!add_workers(supervisor))
 		supervisor_reload_failed(supervisor, "too many old workers left");
 }
@@ -93,7 +94,7 @@ static void swap(struct supervisor *supervisor, struct certificate *fresh)
 	for (struct process *it = supervisor->processes; it; it = it->next)
 		if (it->role == PROCESS_WORKER && it->channel)
 			process_send_certificate(it, fresh);
-	supervisor_tell_about(supervisor);
+	supervisor_tell_auth(supervisor);
 	log_event(LOG_LEVEL_INFO, "certificate", "changed=yes expires=\"%s\"",
 		  clock_date_rfc5322(fresh->expires, date));
 }

@@ -56,15 +56,36 @@ static const struct settings *settings_of(const struct supervisor *supervisor,
 	return is_old ? &supervisor->before : &supervisor->settings;
 }
 
-void supervisor_tell_about(struct supervisor *supervisor)
+static void tell_about(struct supervisor *supervisor, struct process *auth)
 {
-	struct process *auth = supervisor_auth(supervisor);
 	struct message_about *about = &supervisor->about;
 
 	about->certificate_expires_unix_seconds = supervisor->settings.certificate.expires;
 	sockets_describe(&supervisor->settings.sockets, about);
-	if (auth && auth->channel)
-		channel_send(auth->channel, about, NULL, 0);
+	channel_send(auth->channel, about, NULL, 0);
+}
+
+/* Amid a reload there are workers of both kinds: whichever of them offers APOP, it works. */
+static void tell_rules(const struct supervisor *supervisor, struct process *auth)
+{
+	const struct config *config = &supervisor->settings.config;
+	struct message_rules rules;
+
+	message_init(&rules, MESSAGE_RULES, 0);
+	rules.apop = config->apop || (supervisor->reloading && supervisor->before.config.apop);
+	rules.trusted_count = config->trusted_count;
+	memcpy(rules.trusted, config->trusted, sizeof(rules.trusted));
+	channel_send(auth->channel, &rules, NULL, 0);
+}
+
+void supervisor_tell_auth(struct supervisor *supervisor)
+{
+	struct process *auth = supervisor_auth(supervisor);
+
+	if (!auth || !auth->channel)
+		return;
+	tell_about(supervisor, auth);
+	tell_rules(supervisor, auth);
 }
 
 static void hand_over(struct supervisor *supervisor, struct process *process)
@@ -73,7 +94,7 @@ static void hand_over(struct supervisor *supervisor, struct process *process)
 	const struct settings *settings = settings_of(supervisor, process);
 
 	if (process->role == PROCESS_AUTH) {
-		supervisor_tell_about(supervisor);
+		supervisor_tell_auth(supervisor);
 		for (struct process *it = supervisor->processes; it; it = it->next)
 			if (it->role == PROCESS_WORKER && it->channel)
 				process_introduce(it, process);

@@ -47,7 +47,8 @@ bool supervisor_add(struct supervisor *supervisor, enum process_role role);
 void supervisor_retire(struct supervisor *supervisor, bool the_new);
 void supervisor_kill_all(struct supervisor *supervisor);
 struct process *supervisor_auth(struct supervisor *supervisor);
-void supervisor_tell_about(struct supervisor *supervisor);
+/* What depends on the settings: for status, and for logins. */
+void supervisor_tell_auth(struct supervisor *supervisor);
 bool supervisor_listen_to_signals(struct supervisor *supervisor);
 void supervisor_on_message(void *context, const union message *message, const int *descriptors,
 			   size_t descriptor_count);

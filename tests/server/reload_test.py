@@ -2,6 +2,7 @@
 """What goes wrong at a reload, a certificate that changes on disk, and a worker that was stopped."""
 
 import os
+import poplib
 import signal
 import ssl
 import subprocess
@@ -9,7 +10,8 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE, Server, in_every_mode, is_alive, is_test_build, main
+from harness import (PATIENCE, SECRET, Server, in_every_mode, is_alive, is_test_build, main,
+                     refused)
 
 
 def make_pair(folder, name):
@@ -172,6 +174,66 @@ class Reload(unittest.TestCase):
             server.wait_for(r"reload: done=yes")
             self.assertEqual(server.stop(), 0)
         server.close()
+
+
+class Logins(unittest.TestCase):
+    """Auth lives on at a reload, and must hear of what it decides about."""
+
+    def reload(self, server, text, expected="done=yes"):
+        with open(os.path.join(server.root, "postern.conf"), "w") as file:
+            file.write("[serve]\n" + text)
+        since = server.mark()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for(r"reload: " + expected, since=since)
+
+    def apop(self, server):
+        """Whether it is offered and works; None: not offered."""
+        pop3 = server.connect()
+        try:
+            pop3.apop("carol@example.org", SECRET)
+        except poplib.error_proto as problem:
+            return None if "not supported" in str(problem) else False
+        pop3.quit()
+        return True
+
+    @in_every_mode
+    def test_apop(self, mode):
+        server = Server(mode)
+        server.run("account", "add", "carol@example.org", "--apop", "--password-file", "-",
+                   text=SECRET.encode())
+        with server:
+            self.assertIsNone(self.apop(server))
+            self.reload(server, "apop = yes\n")
+            self.assertTrue(self.apop(server))
+            self.reload(server, "apop = no\nworkers = no\n", "kept=old")
+            self.assertTrue(self.apop(server))
+            server.kill("auth")
+            end = time.monotonic() + PATIENCE
+            while not self.apop(server):
+                self.assertLess(time.monotonic(), end)
+            pop3 = server.connect()  # of an old worker, which has offered it
+            self.reload(server, "apop = no\n")
+            self.assertIsNone(self.apop(server))
+            self.assertIn(b"[AUTH]", refused(pop3.apop, "carol@example.org", SECRET))
+
+    @in_every_mode
+    def test_trusted_networks(self, mode):
+        with Server(mode) as server:
+            self.reload(server, "trusted-network = 192.0.2.0/24\n")
+            begun = time.monotonic()
+            for guess in ("one", "two"):
+                pop3 = server.connect()
+                pop3.user("alice")
+                self.assertIn(b"[AUTH]", refused(pop3.pass_, guess))
+                pop3.close()
+            self.assertGreaterEqual(time.monotonic() - begun, 2)  # now a stranger
+            self.reload(server, "trusted-network = 127.0.0.0/8\n")
+            for number in range(40):  # with penalties this took ten minutes
+                pop3 = server.connect()
+                pop3.user("alice")
+                self.assertIn(b"[AUTH]", refused(pop3.pass_, "guess %d" % number))
+                pop3.close()
+            server.wait_for(r"login-failed", count=42)
 
 
 class Channels(unittest.TestCase):
