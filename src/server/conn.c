@@ -460,6 +460,25 @@ void conn_end(struct conn *conn, const char *reason, const char *text)
 		pump(conn, false);
 }
 
+static void on_kicked(void *context)
+{
+	struct conn *conn = context;
+
+	if (conn->service->must_finish && conn->service->must_finish(conn))
+		(void)loop_timer(conn->worker->loop, &conn->timer, CONN_KICK_MS, on_kicked, conn);
+	else
+		conn_cut(conn, conn->reason);
+}
+
+/* The timer of the peer's time-out serves: what the peer still does grants it no more time. */
+void conn_kick(struct conn *conn, const char *reason, const char *text)
+{
+	if (conn->closing)
+		return;
+	(void)loop_timer(conn->worker->loop, &conn->timer, CONN_KICK_MS, on_kicked, conn);
+	conn_end(conn, reason, text);
+}
+
 void conn_cut(struct conn *conn, const char *reason)
 {
 	if (conn->closing)

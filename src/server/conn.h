@@ -53,6 +53,8 @@ struct conn_service {
 	void (*answered)(struct conn *conn, const union message *answer);  /* NULL: none will come */
 	uint64_t (*deadline_ms)(const struct conn *conn, uint64_t now_ms); /* for the peer */
 	void (*end)(struct conn *conn, const char *text); /* time-out, drain: engine says goodbye */
+	/* Is it amid what must come to its end, even when it is kicked? NULL: never. */
+	bool (*must_finish)(const struct conn *conn);
 	void (*announce)(
 		struct conn *conn); /* tells (a new) auth of the session, if there is one */
 	void (*probe)(struct conn *conn, uint64_t request); /* see MESSAGE_PROBE */
@@ -106,6 +108,11 @@ void conn_resume(struct conn *conn);
 
 /* Ends the session from outside with a word to the peer, as soon as that is possible (callback). */
 void conn_end(struct conn *conn, const char *reason, const char *text);
+
+/* The same, and cuts it when it is still there after CONN_KICK_MS: its answer is long, or the peer
+ * does not read it. Only what the service says must_finish() of is waited for. */
+#define CONN_KICK_MS 1000
+void conn_kick(struct conn *conn, const char *reason, const char *text);
 
 /* Ends it at once, without a word (callback). */
 void conn_cut(struct conn *conn, const char *reason);

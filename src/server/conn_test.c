@@ -35,6 +35,9 @@ static struct {
 	unsigned jobs_done;
 	int auth; /* our end of the channel to an auth that never says a word */
 	bool closed, cut_amid_job, speaks_tls, silent;
+	struct conn *conn;              /* the last one that was begun */
+	struct loop_timer *kick, *over; /* of its kick; of what it must finish */
+	bool must_finish;
 	const char *reason;
 } world;
 
@@ -163,8 +166,15 @@ static void end(struct conn *conn, const char *text)
 	((struct fake *)conn)->command = 'q';
 }
 
+static bool must_finish(const struct conn *conn)
+{
+	(void)conn;
+	return world.must_finish;
+}
+
 static void close_fake(struct conn *conn)
 {
+	test_check(!world.must_finish);
 	world.closed = true;
 	world.reason = conn->reason;
 	test_check(!conn->job.pending);
@@ -182,6 +192,7 @@ static const struct conn_service fake_service = {
 	.answered = answered,
 	.deadline_ms = deadline_ms,
 	.end = end,
+	.must_finish = must_finish,
 	.close = close_fake,
 };
 
@@ -261,6 +272,7 @@ static void begin(uint64_t time_out_ms, size_t read_at_once, struct bytes sent, 
 	conn = conn_new(world.worker, world.silent ? &silent_service : &fake_service, ends[0],
 			false);
 	test_check(conn != NULL);
+	world.conn = conn;
 	if (read_at_once > 0)
 		test_check(loop_watch(world.worker->loop, &world.watch, ends[1], true, false,
 				      on_peer, NULL));
@@ -383,6 +395,54 @@ static void test_secured(void **state)
 	SSL_free(world.client);
 	world.client = NULL;
 	buffer_free(&world.received);
+}
+
+static void on_over(void *context)
+{
+	(void)context;
+	world.must_finish = false;
+}
+
+static void on_kick(void *context)
+{
+	(void)context;
+	conn_kick(world.conn, "kicked", "go");
+}
+
+/* Whatever the peer does, it is gone soon; but not before what must be finished is. */
+static void test_kick(void **state)
+{
+	static const struct {
+		const char *name;
+		struct bytes sent;
+		size_t read_at_once;
+		bool must_finish;
+		const char *received; /* NULL: not all of the answer */
+	} kicks[] = {
+		{"idle", {"x", 1}, 100, false, "+x!"},
+		{"amid an answer, reads nothing", {"bbbbbb", 6}, 0, false, NULL},
+		{"amid an answer, reads little", {"bbbbbb", 6}, 1, false, NULL},
+		{"what must be finished", {"bbbbbb", 6}, 0, true, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kicks) / sizeof(kicks[0]); i++) {
+		test_row(kicks[i].name);
+		world.must_finish = kicks[i].must_finish;
+		begin(3600 * 1000, kicks[i].read_at_once, kicks[i].sent, false);
+		test_check(loop_timer(world.worker->loop, &world.kick, 1, on_kick, NULL));
+		if (kicks[i].must_finish)
+			test_check(
+				loop_timer(world.worker->loop, &world.over, 1500, on_over, NULL));
+		finish("kicked");
+		loop_timer_stop(&world.kick);
+		loop_timer_stop(&world.over);
+		if (kicks[i].received)
+			test_equal_bytes(buffer_bytes(&world.received),
+					 bytes_of(kicks[i].received));
+		test_check(world.received.length < 6 * MUCH);
+		buffer_free(&world.received);
+	}
 }
 
 /* A connection that is cut amid its job ends when the job is over. */
@@ -524,6 +584,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_time_out_without_a_word),
 	cmocka_unit_test(test_peer_does_not_read),
 	cmocka_unit_test(test_cut_amid_job),
+	cmocka_unit_test(test_kick),
 	cmocka_unit_test(test_slots_of_pop3),
 	cmocka_unit_test(test_deadlines),
 	cmocka_unit_test(test_secured),

@@ -378,6 +378,11 @@ static bool is_guest(const struct conn *conn)
 	return session->name == NULL && session->doing == DOING_NOTHING;
 }
 
+static bool must_finish(const struct conn *conn)
+{
+	return session_of(conn)->doing == DOING_UPDATE;
+}
+
 const struct conn_service pop3_service = {
 	.size = sizeof(struct pop3_session),
 	.leaves_slots = true,
@@ -391,6 +396,7 @@ const struct conn_service pop3_service = {
 	.answered = answered,
 	.deadline_ms = deadline_ms,
 	.end = end,
+	.must_finish = must_finish,
 	.announce = announce,
 	.probe = probe,
 	.close = close_session,

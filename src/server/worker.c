@@ -128,7 +128,7 @@ static void on_end(struct worker *worker, uint64_t session)
 	struct conn *conn = worker_conn(worker, session);
 
 	if (conn && conn->number == session)
-		conn_end(conn, "kicked", KICKED);
+		conn_kick(conn, "kicked", KICKED);
 }
 
 static void tell_counters(struct worker *worker, uint64_t request)

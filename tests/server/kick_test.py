@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """postern kick and postern status, asked of a running server."""
 
+import socket
+import time
 import unittest
 
-from harness import Server, in_every_mode, main, refused
+from harness import PATIENCE, SECRET, Server, in_every_mode, main, refused
 
 ACCOUNTS = ("alice@example.org", "bob@example.org")
 
@@ -51,6 +53,33 @@ class Kick(unittest.TestCase):
             bob = server.login("bob@example.org")
             self.assertEqual(self.kick(server, "--all"), "2 sessions ended\n")
             self.assertEnded(alice)
+
+    @in_every_mode
+    def test_amid_a_message(self, mode):
+        """A peer that has asked for much and reads nothing, or a little again and again."""
+        with Server(mode, accounts=ACCOUNTS) as server:
+            server.send(b"Subject: x\r\n\r\n" + b"All work and no play.\r\n" * 1000000)
+            for trickle in (False, True):
+                with self.subTest(trickle=trickle), socket.socket() as peer:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    peer.settimeout(PATIENCE)
+                    peer.connect(("127.0.0.1", server.ports["pop3"]))
+                    peer.sendall(b"USER alice\r\nPASS %s\r\nRETR 1\r\n" % SECRET.encode())
+                    since, got = server.mark(), b""
+                    while b"All work" not in got:
+                        got += peer.recv(1024)
+                    self.assertEqual(self.kick(server, "alice"), "1 session ended\n")
+                    end = time.monotonic() + PATIENCE
+                    while trickle and time.monotonic() < end:
+                        try:
+                            if not peer.recv(512):
+                                break
+                        except ConnectionResetError:
+                            break
+                    self.assertLess(time.monotonic(), end)
+                    server.wait_for(r'session-end: .*user="?alice.*reason="?kicked', since=since)
+                    self.assertEqual(server.status()["sessions"], [])
+            self.assertEqual(server.login().stat()[0], 1)
 
     @in_every_mode
     def test_nobody(self, mode):
