@@ -18,7 +18,7 @@ static int print_help(void)
 	       "Runs the server in the foreground. When it is ready it prints one line per "
 	       "listener, then\n\"ready\". It logs to standard error. SIGTERM lets running answers "
 	       "finish and ends it;\nSIGHUP reads configuration and certificates anew.\n\n"
-	       "options, each also a key of ROOT/postern.conf:\n");
+	       "options, each also a key of ROOT/postern.conf, below a line [serve]:\n");
 	config_help(stdout);
 	printf("  %-24s %s\n", "--check", "test everything, list every error, and end (no key)");
 	printf("\nexamples:\n"
@@ -57,6 +57,7 @@ int cmd_serve(struct context *context, int argc, char **argv)
 {
 	static struct config config;
 	static struct problems problems;
+	struct error error;
 	bool checking = take_word(&argc, argv, "--check");
 
 	for (int i = 1; i < argc; i++) {
@@ -69,5 +70,5 @@ int cmd_serve(struct context *context, int argc, char **argv)
 	if (problems.count == 0)
 		return server_run(&config, POSTERN_VERSION);
 	problems_print(&problems, "postern serve: ", stderr);
-	return error_meaning(problems.list[0].code)->exit_code;
+	return error_meaning(problems_first(&problems, &error))->exit_code;
 }

@@ -73,13 +73,14 @@ static enum error_code check_root(const char *path, bool create, struct error *e
 static enum error_code open_roots(struct home *home, struct error *error)
 {
 	static struct config config;
-	static struct problems problems;
+	struct problems problems = {.count = 0};
 	enum error_code code;
 
 	home->roots = calloc(1, sizeof(*home->roots));
 	if (!home->roots)
 		return error_set(error, ERROR_TEMPORARY, "no memory");
 	config_read(0, NULL, home->path, &config, &problems);
+	problems_free(&problems);
 	code = mail_roots_number(&home->instance, home->path,
 				 (const char(*)[PATH_MAX])config.mail_roots, config.mail_root_count,
 				 home->roots, error);

@@ -149,14 +149,25 @@ static int no_password(char *room, int size, int writing, void *context)
 	return -1;
 }
 
-static bool use_key(SSL_CTX *context, struct bytes pem)
+/* OpenSSL's words for a key of another certificate depend on the kinds of both, and mislead. */
+static enum error_code use_key(SSL_CTX *context, struct bytes pem, struct error *error)
 {
 	BIO *in = BIO_new_mem_buf(pem.data, (int)pem.length);
 	EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
-	bool ok = key && SSL_CTX_use_PrivateKey(context, key) == 1;
+	enum error_code code = ERROR_NONE;
+	if (!key)
+		code = error_set(error, ERROR_CONFIG,
+				 "the TLS key is unusable (%s): it must be PEM text without a "
+				 "password",
+				 tls_reason());
+	else if (SSL_CTX_use_PrivateKey(context, key) != 1 ||
+		 SSL_CTX_check_private_key(context) != 1)
+		code = error_set(error, ERROR_CONFIG,
+				 "the TLS key is that of another certificate");
 	EVP_PKEY_free(key);
 	BIO_free(in);
-	return ok;
+	ERR_clear_error();
+	return code;
 }
 
 static enum error_code use_pair(SSL_CTX *context, struct bytes certificate_pem,
@@ -168,16 +179,17 @@ static enum error_code use_pair(SSL_CTX *context, struct bytes certificate_pem,
 				 "the TLS certificate is unusable (%s): it must be PEM text, the "
 				 "server's certificate first, then its chain",
 				 tls_reason());
-	if (!use_key(context, key_pem))
-		return error_set(error, ERROR_CONFIG,
-				 "the TLS key is unusable (%s): it must be PEM text without a "
-				 "password, and belong to the certificate",
-				 tls_reason());
-	if (SSL_CTX_check_private_key(context) != 1)
-		return error_set(error, ERROR_CONFIG,
-				 "the TLS key does not belong to the certificate (%s)",
-				 tls_reason());
-	return ERROR_NONE;
+	return use_key(context, key_pem, error);
+}
+
+bool tls_certificate_is_usable(struct bytes pem)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	ERR_clear_error();
+	bool ok = context && use_certificates(context, pem);
+	SSL_CTX_free(context);
+	ERR_clear_error();
+	return ok;
 }
 
 /* ---- the context ---- */

@@ -18,6 +18,8 @@ struct tls;
  * or do not belong together. */
 enum error_code tls_server_new(struct bytes certificate_pem, struct bytes key_pem,
 			       struct tls **tls_out, struct error *error);
+/* Whether the first of the two is, whatever its key. */
+bool tls_certificate_is_usable(struct bytes pem);
 void tls_free(struct tls *tls); /* links in use keep what they need */
 
 /* The key new tickets are made with, and the one before it, which is still accepted.

@@ -7,6 +7,7 @@
 #include "server/certificate.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,16 +26,34 @@ void certificate_free(struct certificate *certificate)
 	buffer_free(&certificate->key_pem);
 }
 
-static enum error_code read_pair(int directory, const char *certificate_name, const char *key_name,
+/* Which of the two it is about, by the place where it was named. */
+static enum error_code blame(const struct config *config, bool key, struct error *error)
+{
+	char place[CONFIG_PLACE_OCTETS];
+	struct error bare = *error;
+
+	if (config->tls_certificate[0])
+		(void)config_place(config, key ? "tls-key" : "tls-cert", place);
+	else
+		(void)snprintf(place, sizeof(place), "%.200s/tls/%s", config->root,
+			       key ? KEY_NAME : CERTIFICATE_NAME);
+	return error_set(error, bare.code, "%s: %s", place, bare.text);
+}
+
+static enum error_code read_pair(const struct config *config, const struct instance *instance,
 				 struct certificate *certificate, struct error *error)
 {
-	enum error_code code = instance_read(directory, certificate_name, TLS_PEM_MAX,
-					     &certificate->certificate_pem, error);
+	bool named = config->tls_certificate[0] != '\0';
+	int directory = named ? AT_FDCWD : instance->tls;
+	enum error_code code =
+		instance_read(directory, named ? config->tls_certificate : CERTIFICATE_NAME,
+			      TLS_PEM_MAX, &certificate->certificate_pem, error);
 
-	if (code == ERROR_NONE)
-		code = instance_read(directory, key_name, TLS_PEM_MAX, &certificate->key_pem,
-				     error);
-	return code;
+	if (code != ERROR_NONE)
+		return blame(config, false, error);
+	code = instance_read(directory, named ? config->tls_key : KEY_NAME, TLS_PEM_MAX,
+			     &certificate->key_pem, error);
+	return code == ERROR_NONE ? code : blame(config, true, error);
 }
 
 /* The key first: a key without a certificate is replaced at the next start, the other way round
@@ -85,17 +104,19 @@ bool certificate_same_mark(const struct certificate_mark *a, const struct certif
 
 /* ---- the pair ---- */
 
-static enum error_code check_pair(struct certificate *certificate, struct error *error)
+static enum error_code check_pair(const struct config *config, struct certificate *certificate,
+				  struct error *error)
 {
+	struct bytes pem = buffer_bytes(&certificate->certificate_pem);
 	struct tls *tls = NULL;
-	enum error_code code = tls_server_new(buffer_bytes(&certificate->certificate_pem),
-					      buffer_bytes(&certificate->key_pem), &tls, error);
+	enum error_code code =
+		tls_server_new(pem, buffer_bytes(&certificate->key_pem), &tls, error);
 
 	tls_free(tls);
-	return code;
+	return code == ERROR_NONE ? code : blame(config, tls_certificate_is_usable(pem), error);
 }
 
-static enum error_code check_dates(struct certificate *certificate, struct error *error)
+static enum error_code find_dates(struct certificate *certificate, struct error *error)
 {
 	int64_t begins, now = clock_unix_seconds();
 	char date[CLOCK_DATE_OCTETS];
@@ -112,19 +133,23 @@ static enum error_code check_dates(struct certificate *certificate, struct error
 	return ERROR_NONE;
 }
 
+static enum error_code check_dates(const struct config *config, struct certificate *certificate,
+				   struct error *error)
+{
+	enum error_code code = find_dates(certificate, error);
+
+	return code == ERROR_NONE ? code : blame(config, false, error);
+}
+
 /* The mark comes before the octets: a change between the two is seen the next time. */
 static enum error_code read_any(const struct config *config, const struct instance *instance,
 				struct certificate *certificate, struct error *error)
 {
-	bool named = config->tls_certificate[0] != '\0';
-
 	memset(certificate, 0, sizeof(*certificate));
 	buffer_init(&certificate->certificate_pem, TLS_PEM_MAX);
 	buffer_init(&certificate->key_pem, TLS_PEM_MAX);
 	certificate_look(config, instance, &certificate->mark);
-	return read_pair(named ? AT_FDCWD : instance->tls,
-			 named ? config->tls_certificate : CERTIFICATE_NAME,
-			 named ? config->tls_key : KEY_NAME, certificate, error);
+	return read_pair(config, instance, certificate, error);
 }
 
 enum error_code certificate_load(const struct config *config, const struct instance *instance,
@@ -139,10 +164,10 @@ enum error_code certificate_load(const struct config *config, const struct insta
 		certificate_look(config, instance, &certificate_out->mark);
 	}
 	if (code == ERROR_NONE)
-		code = check_pair(certificate_out, error);
+		code = check_pair(config, certificate_out, error);
 	if (code != ERROR_NONE)
 		certificate_free(certificate_out);
-	else if (check_dates(certificate_out, error) != ERROR_NONE)
+	else if (check_dates(config, certificate_out, error) != ERROR_NONE)
 		log_event(LOG_LEVEL_WARNING, "certificate", "error=\"%s\"", error->text);
 	return code;
 }
@@ -153,9 +178,9 @@ enum error_code certificate_reload(const struct config *config, const struct ins
 	enum error_code code = read_any(config, instance, certificate_out, error);
 
 	if (code == ERROR_NONE)
-		code = check_pair(certificate_out, error);
+		code = check_pair(config, certificate_out, error);
 	if (code == ERROR_NONE)
-		code = check_dates(certificate_out, error);
+		code = check_dates(config, certificate_out, error);
 	if (code != ERROR_NONE)
 		certificate_free(certificate_out);
 	return code;

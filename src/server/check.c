@@ -86,12 +86,31 @@ static void check_folders(struct check *check)
 		(void)fprintf(check->notes, "note: %s\n", error.text);
 }
 
+/* One without the other was complained of; whether it is there is looked at all the same. */
+static void check_half(struct check *check)
+{
+	const struct config *config = check->config;
+	bool certificate = config->tls_certificate[0] != '\0';
+	const char *path = certificate ? config->tls_certificate : config->tls_key;
+	char place[CONFIG_PLACE_OCTETS];
+
+	if (access(path, R_OK) != 0)
+		(void)problems_add(
+			check->problems, ERROR_CONFIG, "%s: %.150s: %s",
+			config_place(config, certificate ? "tls-cert" : "tls-key", place), path,
+			strerror(errno));
+}
+
 static void check_certificate(struct check *check)
 {
 	struct certificate certificate;
 	struct error error;
 	enum error_code code;
 
+	if (!check->config->tls_certificate[0] != !check->config->tls_key[0]) {
+		check_half(check);
+		return;
+	}
 	if (!check->config->tls_certificate[0] && check->instance.tls < 0)
 		return;
 	code = certificate_reload(check->config, &check->instance, &certificate, &error);
@@ -104,13 +123,12 @@ static void check_certificate(struct check *check)
 static void add_place(struct check *check, const struct config_listener *listener,
 		      const struct error *error)
 {
-	const char *kind = config_listener_name(listener->kind);
+	char place[CONFIG_PLACE_OCTETS];
 
-	if (listener->line > 0)
-		(void)problems_add(check->problems, ERROR_CONFIG, "%s/postern.conf line %u: %s: %s",
-				   check->config->root, listener->line, kind, error->text);
-	else
-		(void)problems_add(check->problems, ERROR_CONFIG, "%s: %s", kind, error->text);
+	(void)problems_add(check->problems, ERROR_CONFIG, "%s: %s",
+			   config_place_at(check->config, config_listener_name(listener->kind),
+					   listener->line, place),
+			   error->text);
 }
 
 /* Two addresses of our own that are one are found as well: all stay bound until the end. */
@@ -181,12 +199,15 @@ static void check_mail_roots(struct check *check)
 
 	for (uint32_t i = 0; i < check->config->mail_root_count; i++) {
 		const char *path = check->config->mail_roots[i];
+		char place[CONFIG_PLACE_OCTETS];
 
 		if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 			continue;
 		good = false;
-		(void)problems_add(check->problems, ERROR_CONFIG,
-				   "the mail root %.150s is no folder", path);
+		(void)problems_add(check->problems, ERROR_CONFIG, "%s: %.150s is no folder",
+				   config_place_at(check->config, "mail-root",
+						   check->config->mail_root_lines[i], place),
+				   path);
 	}
 	if (good && check->config->mail_root_count > 0 &&
 	    (!check->instance.as_root || check->instance.mail_user.uid != 0))

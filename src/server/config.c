@@ -179,71 +179,30 @@ static const struct setting settings[] = {
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
 _Static_assert(SETTINGS <= CONFIG_KEYS_MAX, "a source knows which keys it has seen");
 
-void config_complain(struct config_source *source, const char *what, const char *word)
+static void complain(struct config_source *source, const char *what, const char *word,
+		     const char *hint)
 {
 	char room[128];
 	const char *shown = error_escape(bytes_of(word), room, sizeof(room));
 
 	if (source->file)
-		(void)problems_add(source->problems, ERROR_CONFIG, "%s line %d: %s: %s",
-				   source->file, source->line, what, shown);
+		(void)problems_add(source->problems, ERROR_CONFIG, "%s line %d: %s: %s%s",
+				   source->file, source->line, what, shown, hint);
 	else
-		(void)problems_add(source->problems, ERROR_USAGE, "%s: %s", what, shown);
+		(void)problems_add(source->problems, ERROR_USAGE, "%s: %s%s", what, shown, hint);
+}
+
+void config_complain(struct config_source *source, const char *what, const char *word)
+{
+	complain(source, what, word, "");
+}
+
+uint32_t config_line(const struct config_source *source)
+{
+	return source->file ? (uint32_t)source->line : 0;
 }
 
 /* ---- values ---- */
-
-static void remove_listeners(struct config *config, enum listener_kind kind)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < config->listener_count; i++)
-		if (config->listeners[i].kind != kind)
-			config->listeners[kept++] = config->listeners[i];
-	config->listener_count = kept;
-}
-
-static enum error_code add_listener(struct config *config, enum listener_kind kind,
-				    const char *value, struct error *error)
-{
-	struct config_listener *listener = &config->listeners[config->listener_count];
-	enum error_code code;
-
-	if (config->listener_count == LISTENERS_MAX)
-		return error_set(error, ERROR_USAGE, "more than %d addresses to listen on",
-				 LISTENERS_MAX);
-	code = address_parse(bytes_of(value), &listener->address, error);
-	if (code != ERROR_NONE)
-		return code;
-	if (listener->address.storage.ss_family == AF_UNIX && kind != LISTENER_LMTP &&
-	    kind != LISTENER_SOCKETMAP)
-		return error_set(error, ERROR_USAGE,
-				 "only LMTP and socketmap can listen on a unix socket");
-	listener->kind = kind;
-	listener->line = 0;
-	config->listener_count++;
-	return ERROR_NONE;
-}
-
-static void set_listener(struct config_source *source, const struct setting *setting,
-			 const char *value)
-{
-	struct config *config = source->config;
-	char room[PATH_MAX + 256];
-	struct error why;
-
-	if (source->file && bytes_start_with(bytes_of(value), BYTES("unix:")) && value[5] != '/' &&
-	    value[5] != '\0') {
-		(void)snprintf(room, sizeof(room), "unix:%s/%.200s", config->root, value + 5);
-		value = room;
-	}
-	if (!source->seen[setting - settings])
-		remove_listeners(config, setting->listener);
-	if (add_listener(config, setting->listener, value, &why) != ERROR_NONE)
-		config_complain(source, why.text, value);
-	else if (source->file)
-		config->listeners[config->listener_count - 1].line = (uint32_t)source->line;
-}
 
 /* The daemon keeps a path absolute. A relative one begins at base; NULL: where the command was
  * typed. */
@@ -262,25 +221,28 @@ static bool absolute_path(const char *base, const char *path, char out[PATH_MAX]
 }
 
 /* What the file says means the same whoever starts the server from wherever. */
-static void set_path(struct config_source *source, const char *value, char path[PATH_MAX])
+static bool set_path(struct config_source *source, const char *value, char path[PATH_MAX])
 {
 	const char *base = source->file ? source->config->root : NULL;
 
-	if (value[0] == '\0' || !absolute_path(base, value, path))
-		config_complain(source, "not a path", value);
+	if (absolute_path(base, value, path))
+		return true;
+	config_complain(source, "the path is too long", value);
+	return false;
 }
 
-static void set_mail_root(struct config_source *source, const struct setting *setting,
-			  const char *value)
+static void set_mail_root(struct config_source *source, const char *value, bool first)
 {
 	struct config *config = source->config;
 
-	if (!source->seen[setting - settings])
+	if (first)
 		config->mail_root_count = 0;
-	if (config->mail_root_count == CONFIG_MAIL_ROOTS_MAX)
+	if (config->mail_root_count == CONFIG_MAIL_ROOTS_MAX) {
 		config_complain(source, "too many mail roots", value);
-	else
-		set_path(source, value, config->mail_roots[config->mail_root_count++]);
+	} else if (set_path(source, value, config->mail_roots[config->mail_root_count])) {
+		config->mail_root_lines[config->mail_root_count] = config_line(source);
+		config->mail_root_count++;
+	}
 }
 
 static void set_number(struct config_source *source, const struct setting *setting,
@@ -334,7 +296,7 @@ static void set_once(struct config_source *source, const struct setting *setting
 	else if (setting->kind == SETTING_CHOICE)
 		set_choice(source, setting, value, member);
 	else
-		set_path(source, value, member);
+		(void)set_path(source, value, member);
 }
 
 static const struct setting *find(struct bytes key)
@@ -348,7 +310,7 @@ static const struct setting *find(struct bytes key)
 static void complain_of_key(struct config_source *source, const char *word)
 {
 	const char *names[SETTINGS], *meant;
-	char what[64], key[32] = "";
+	char hint[64] = "", key[32] = "";
 	struct bytes rest = bytes_of(word);
 
 	if (!source->file && bytes_start_with(rest, BYTES("--")))
@@ -358,23 +320,30 @@ static void complain_of_key(struct config_source *source, const char *word)
 	for (size_t i = 0; i < SETTINGS; i++)
 		names[i] = settings[i].key;
 	meant = nearest_word(key, names, SETTINGS);
-	(void)snprintf(what, sizeof(what), "no such %s%s%s%s", source->file ? "key" : "flag",
-		       meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
-	config_complain(source, what, word);
+	if (meant)
+		(void)snprintf(hint, sizeof(hint), "; did you mean %s%s?", source->file ? "" : "--",
+			       meant);
+	complain(source, source->file ? "no such key" : "no such flag", word, hint);
 }
 
 static void set(struct config_source *source, const struct setting *setting, const char *value)
 {
-	if (setting->kind == SETTING_LISTENER)
-		set_listener(source, setting, value);
+	bool first = !source->seen[setting - settings];
+
+	if (value[0] == '\0')
+		config_complain(source, "a value is missing behind", setting->key);
+	else if (setting->kind == SETTING_LISTENER)
+		config_set_listener(source, setting->listener, value, first);
 	else if (setting->kind == SETTING_PATHS)
-		set_mail_root(source, setting, value);
+		set_mail_root(source, value, first);
 	else if (setting->kind == SETTING_NETWORKS)
-		config_set_network(source, value, !source->seen[setting - settings]);
+		config_set_network(source, value, first);
 	else if (setting->kind == SETTING_USERS)
-		config_set_user(source, value, !source->seen[setting - settings]);
+		config_set_user(source, value, first);
 	else
 		set_once(source, setting, value);
+	if (first)
+		source->config->lines[setting - settings] = config_line(source);
 	source->seen[setting - settings] = true;
 }
 
@@ -421,14 +390,6 @@ static void read_flags(struct config_source *source, int argc, char *const *argv
 
 /* ---- defaults ---- */
 
-static bool has_listener(const struct config *config, enum listener_kind kind)
-{
-	for (uint32_t i = 0; i < config->listener_count; i++)
-		if (config->listeners[i].kind == kind)
-			return true;
-	return false;
-}
-
 static void set_defaults(struct config *config)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -443,26 +404,17 @@ static void set_defaults(struct config *config)
 	config->log_level = LOG_LEVEL_INFO;
 }
 
-static void add_listeners(struct config *config, struct problems *problems)
+static void look_for_half_a_pair(const struct config *config, struct problems *problems)
 {
-	bool root = geteuid() == 0;
-	char path[PATH_MAX + 32];
-	enum error_code code = ERROR_NONE;
-	struct error error;
+	const char *key = config->tls_certificate[0] ? "tls-cert" : "tls-key";
+	char room[CONFIG_PLACE_OCTETS];
 
-	config->default_listeners =
-		!has_listener(config, LISTENER_POP3) && !has_listener(config, LISTENER_POP3S);
-	if (config->default_listeners)
-		code = add_listener(config, LISTENER_POP3, root ? ":110" : "127.0.0.1:1110",
-				    &error);
-	if (config->default_listeners && code == ERROR_NONE)
-		code = add_listener(config, LISTENER_POP3S, root ? ":995" : "127.0.0.1:1995",
-				    &error);
-	(void)snprintf(path, sizeof(path), "unix:%s/run/lmtp.sock", config->root);
-	if (code == ERROR_NONE)
-		code = add_listener(config, LISTENER_LMTP, path, &error);
-	if (code != ERROR_NONE)
-		(void)problems_take(problems, &error);
+	if (!config->tls_certificate[0] != !config->tls_key[0])
+		(void)problems_add(problems,
+				   config->lines[find(bytes_of(key)) - settings] > 0 ? ERROR_CONFIG
+										     : ERROR_USAGE,
+				   "%s: tls-cert and tls-key belong together",
+				   config_place(config, key, room));
 }
 
 static void set_root(struct config *config, const char *root, struct problems *problems)
@@ -492,20 +444,40 @@ void config_read(int argc, char *const *argv, const char *root, struct config *c
 	(void)snprintf(file, sizeof(file), "%s/postern.conf", config_out->root);
 	config_read_file(&from_file);
 	read_flags(&from_flags, argc, argv);
-	if (!config_out->tls_certificate[0] != !config_out->tls_key[0])
-		(void)problems_add(problems, argc > 0 ? ERROR_USAGE : ERROR_CONFIG,
-				   "--tls-cert and --tls-key belong together");
-	add_listeners(config_out, problems);
+	look_for_half_a_pair(config_out, problems);
+	config_add_listeners(config_out, problems);
 }
 
 enum error_code config_parse(int argc, char *const *argv, const char *root,
 			     struct config *config_out, struct error *error)
 {
-	static struct problems problems;
+	struct problems problems = {.count = 0};
+	enum error_code code;
 
-	problems.count = 0;
 	config_read(argc, argv, root, config_out, &problems);
-	return problems_first(&problems, error);
+	code = problems_first(&problems, error);
+	problems_free(&problems);
+	return code;
+}
+
+const char *config_place_at(const struct config *config, const char *key, uint32_t line,
+			    char room[CONFIG_PLACE_OCTETS])
+{
+	if (line > 0)
+		(void)snprintf(room, CONFIG_PLACE_OCTETS, "%.200s/postern.conf line %u: %s",
+			       config->root, line, key);
+	else
+		(void)snprintf(room, CONFIG_PLACE_OCTETS, "--%s", key);
+	return room;
+}
+
+const char *config_place(const struct config *config, const char *key,
+			 char room[CONFIG_PLACE_OCTETS])
+{
+	const struct setting *setting = find(bytes_of(key));
+
+	assert(setting);
+	return config_place_at(config, key, config->lines[setting - settings], room);
 }
 
 #define FLAG_COLUMNS 24
@@ -525,27 +497,4 @@ void config_help(FILE *out)
 		(void)fprintf(out, "  %-*s (default: %s)\n", FLAG_COLUMNS, "",
 			      settings[i].fallback);
 	}
-}
-
-static const char *const listener_names[] = {[LISTENER_POP3] = "pop3",
-					     [LISTENER_POP3S] = "pop3s",
-					     [LISTENER_LMTP] = "lmtp",
-					     [LISTENER_SMTP] = "smtp",
-					     [LISTENER_SOCKETMAP] = "socketmap"};
-
-const char *config_listener_name(enum listener_kind kind)
-{
-	return listener_names[kind];
-}
-
-bool config_listener_kind(struct bytes name, enum listener_kind *kind_out)
-{
-	for (size_t i = LISTENER_POP3; i < sizeof(listener_names) / sizeof(listener_names[0]);
-	     i++) {
-		if (bytes_equal(name, bytes_of(listener_names[i]))) {
-			*kind_out = (enum listener_kind)i;
-			return true;
-		}
-	}
-	return false;
 }

@@ -29,6 +29,7 @@ struct config_listener {
 	uint32_t line; /* of the file that names it; 0: a flag, or the default */
 };
 
+#define CONFIG_KEYS_MAX       64
 #define CONFIG_MAIL_ROOTS_MAX (MAIL_ROOTS_MAX - 1) /* ROOT/mail is one without being named */
 
 struct config {
@@ -49,10 +50,12 @@ struct config {
 	char tls_certificate[PATH_MAX]; /* "": the pair in ROOT/tls */
 	char tls_key[PATH_MAX];
 	char mail_roots[CONFIG_MAIL_ROOTS_MAX][PATH_MAX]; /* further ones, absolute */
+	uint32_t mail_root_lines[CONFIG_MAIL_ROOTS_MAX]; /* of the file; 0: a flag */
 	uint32_t mail_root_count;
 	uint32_t log_to;     /* enum log_target */
 	uint32_t log_format; /* enum log_format */
 	uint32_t log_level;  /* enum log_level */
+	uint32_t lines[CONFIG_KEYS_MAX]; /* of each key, the first if repeated; for config_place() */
 	int argument_count;  /* the flags as given, for a reload; borrowed */
 	char *const *arguments;
 };
@@ -66,6 +69,15 @@ void config_read(int argc, char *const *argv, const char *root, struct config *c
 /* The same, for who needs it whole or not at all: the first problem, and how many there are. */
 enum error_code config_parse(int argc, char *const *argv, const char *root,
 			     struct config *config_out, struct error *error);
+
+/* Where a key was set, for an error that is found when its value is used:
+ * "ROOT/postern.conf line 3: tls-cert", or "--tls-cert". The second takes the line of one of several
+ * values. */
+#define CONFIG_PLACE_OCTETS 300
+const char *config_place(const struct config *config, const char *key,
+			 char room[CONFIG_PLACE_OCTETS]);
+const char *config_place_at(const struct config *config, const char *key, uint32_t line,
+			    char room[CONFIG_PLACE_OCTETS]);
 
 /* The flags of `postern serve`, one a line. */
 void config_help(FILE *out);

@@ -1,17 +1,40 @@
 /*
- * problems: a list that is full goes on counting.
+ * problems: a list that grows, and goes on counting when it cannot.
  *
  * Guarantees: none is forgotten without being counted. Must not know what they are about.
  */
 #include "server/problems.h"
 
 #include <stdarg.h>
-#include <string.h>
+#include <stdlib.h>
+
+#define ROOM_FIRST 16
+
+static bool make_room(struct problems *problems)
+{
+	size_t room = problems->room ? 2 * problems->room : ROOM_FIRST;
+	struct error *list;
+
+	if (problems->kept < problems->room)
+		return true;
+	list = realloc(problems->list, room * sizeof(*list));
+	if (!list)
+		return false;
+	problems->list = list;
+	problems->room = room;
+	return true;
+}
+
+void problems_free(struct problems *problems)
+{
+	free(problems->list);
+	*problems = (struct problems){.count = 0};
+}
 
 enum error_code problems_take(struct problems *problems, const struct error *error)
 {
-	if (problems->count < PROBLEMS_MAX)
-		problems->list[problems->count] = *error;
+	if (make_room(problems))
+		problems->list[problems->kept++] = *error;
 	problems->count++;
 	return error->code;
 }
@@ -34,6 +57,8 @@ enum error_code problems_first(const struct problems *problems, struct error *er
 
 	if (problems->count == 0)
 		return ERROR_NONE;
+	if (problems->kept == 0)
+		return error_set(error, ERROR_TEMPORARY, "out of memory");
 	if (problems->count > 1)
 		(void)snprintf(more, sizeof(more), " (and %zu more: serve --check lists them)",
 			       problems->count - 1);
@@ -43,8 +68,9 @@ enum error_code problems_first(const struct problems *problems, struct error *er
 
 void problems_print(const struct problems *problems, const char *prefix, FILE *out)
 {
-	for (size_t i = 0; i < problems->count && i < PROBLEMS_MAX; i++)
+	for (size_t i = 0; i < problems->kept; i++)
 		(void)fprintf(out, "%s%s\n", prefix, problems->list[i].text);
-	if (problems->count > PROBLEMS_MAX)
-		(void)fprintf(out, "%sand %zu more\n", prefix, problems->count - PROBLEMS_MAX);
+	if (problems->count > problems->kept)
+		(void)fprintf(out, "%sand %zu more: memory has run out\n", prefix,
+			      problems->count - problems->kept);
 }

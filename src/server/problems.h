@@ -9,11 +9,11 @@
 
 #include "base/error.h"
 
-#define PROBLEMS_MAX 64 /* texts kept; more are counted */
-
+/* All zero: none. */
 struct problems {
 	size_t count;
-	struct error list[PROBLEMS_MAX];
+	size_t kept, room; /* texts: fewer than `count` when memory has run out */
+	struct error *list;
 };
 
 /* The same as error_set(), once more. */
@@ -25,6 +25,9 @@ enum error_code problems_take(struct problems *problems, const struct error *err
 
 /* The first one, and how many there are besides, as one error; ERROR_NONE when there is none. */
 enum error_code problems_first(const struct problems *problems, struct error *error);
+
+/* Back to none. */
+void problems_free(struct problems *problems);
 
 /* One line each, behind `prefix`. */
 void problems_print(const struct problems *problems, const char *prefix, FILE *out);

@@ -3,6 +3,7 @@
 
 import os
 import socket
+import subprocess
 import unittest
 
 from harness import NOBODY, Server, in_every_mode, main
@@ -69,16 +70,82 @@ class Check(unittest.TestCase):
             open(os.path.join(server.root, "uids"), "w").close()
             code, _, errors = self.check(server)
         self.assertEqual(code, 78)
-        for text in ("postern.conf line 2: no such key; did you mean workers?: worker",
+        for text in ("postern.conf line 2: no such key: worker; did you mean workers?",
                      "postern.conf line 5: log-to is not stderr, syslog or journal: nowhere",
                      "postern.conf line 10: neither [section] nor key = value: smtp",
                      "postern.conf line 3: pop3: ", "Address already in use",
                      "postern.conf line 4: pop3: ", "Cannot assign requested address",
-                     "postern.conf line 9: lmtp: ", "none.pem",
-                     "the mail root /dev/null is no folder", "the folder uids: "):
+                     "postern.conf line 9: lmtp: ",
+                     "postern.conf line 6: tls-cert: there is no file ", "none.pem",
+                     "postern.conf line 8: mail-root: /dev/null is no folder",
+                     "the folder uids: "):
             self.assertIn(text, errors)
         for line in errors.splitlines():
             self.assertTrue(line.startswith("postern serve: "), line)
+        server.close()
+
+    def assertPlaced(self, server, text, *expected):
+        """Exactly these errors, each with its place."""
+        self.write(server, "[serve]\npop3 = 127.0.0.1:0\n" + text)
+        code, _, errors = self.check(server)
+        self.assertEqual(code, 78)
+        self.assertEqual(len(errors.splitlines()), len(expected), errors)
+        for line, (number, part) in zip(errors.splitlines(), expected):
+            self.assertIn("postern.conf line %d: " % number, line)
+            self.assertIn(part, line)
+
+    def pair(self, folder, kind):
+        """A certificate and key of this kind, readable by all."""
+        paths = [os.path.join(folder, kind + end) for end in (".cert", ".key")]
+        words = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else [kind]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *words, "-nodes", "-subj", "/CN=x",
+                        "-days", "2", "-out", paths[0], "-keyout", paths[1]], check=True,
+                       capture_output=True)
+        for path in paths:
+            os.chmod(path, 0o644)
+        return paths
+
+    @in_every_mode
+    def test_file_and_line(self, mode):
+        """Also of what is found when a value is used."""
+        server = Server(mode)
+        one, two = self.pair(server.base, "ec"), self.pair(server.base, "rsa:2048")
+        self.assertPlaced(server, "tls-cert = /nonexistent\nmail-root = /nope\n",
+                          (3, "tls-cert: tls-cert and tls-key belong together"),
+                          (3, "tls-cert: /nonexistent: No such file"),
+                          (4, "mail-root: /nope is no folder"))
+        self.assertPlaced(server, "mail-root =\nmail-root = /nope\n",
+                          (3, "a value is missing behind: mail-root"), (4, "/nope is no folder"))
+        self.assertPlaced(server, "tls-cert = %s\ntls-key = %s\n" % (one[0], two[1]),
+                          (4, "tls-key: the TLS key is that of another certificate"))
+        self.assertPlaced(server, "tls-key = /nope\ntls-cert = %s\n" % one[0],
+                          (3, "tls-key: there is no file /nope"))
+        self.assertPlaced(server, "tls-cert = %s\ntls-key = %s\n" % (one[1], one[1]),
+                          (3, "tls-cert: the TLS certificate is unusable"))
+        self.assertPlaced(server, "tls-cert = %s\ntls-key = %s\n" % (one[0], one[0]),
+                          (4, "tls-key: the TLS key is unusable"))
+        server.close()
+
+    @in_every_mode
+    def test_an_address_twice(self, mode):
+        """Neither checks nor starts: tried again by a service manager it would be no better."""
+        server = Server(mode)
+        server.flags = []
+        for text, number in (("socketmap = unix:run/lmtp.sock\n", 3),
+                             ("lmtp = unix:run/control.sock\n", 3),
+                             ("lmtp = unix:run/x.sock\nlmtp = unix:run/x.sock\n", 4)):
+            self.assertPlaced(server, text, (number, "unix:"))
+            answer = server.run("serve", check=False)
+            self.assertEqual(answer.returncode, 78)
+            self.assertIn(b"line %d: " % number, answer.stderr)
+        server.close()
+
+    @in_every_mode
+    def test_every_one_of_many(self, mode):
+        server = Server(mode)
+        self.write(server, "[serve]\n" + "".join("wrong%d = 1\n" % i for i in range(500)))
+        _, _, errors = self.check(server, "--pop3", "127.0.0.1:0")
+        self.assertEqual(len(errors.splitlines()), 500)
         server.close()
 
     @in_every_mode
