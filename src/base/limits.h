@@ -79,6 +79,7 @@
 #define PENALTY_FIRST_MS   2000	 /* how long an address that has failed waits for an answer; */
 #define PENALTY_MAX_MS	   15000 /* doubled by each new guess up to this */
 #define PENALTY_FORGET_MS  (15 * 60 * 1000)
+#define PENALTY_HELD_MAX   8	 /* answers held back for one address, however many connections it has */
 #define PENALIZED_MAX	   4096 /* answers held back at a time; more are [SYS/TEMP] at once */
 #define PROBE_MS	   3000	 /* how long a session is probed when another login wants its maildrop */
 #define PROBE_ANSWER_MS	   (PROBE_MS + 1500) /* a worker silent for longer hangs */

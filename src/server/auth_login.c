@@ -30,6 +30,8 @@ struct login {
 	bool found, has_verifier;
 	enum error_code outcome;
 	struct loop_timer *late;  /* the answer is held back */
+	struct peer_key key;      /* of the peer's address, */
+	bool counted;             /* whose failures are counted */
 	bool foreign;             /* it asks for the maildrop of another account */
 	const char *reason;       /* APOP: why it will be denied */
 	enum error_code verified; /* what secret_verify() said */
@@ -105,8 +107,10 @@ static void tell(void *context)
 	struct login *login = context;
 	struct auth_peer *peer = auth_peer(login->auth, login->peer);
 
-	if (login->late)
+	if (login->late) {
 		login->auth->penalized--;
+		penalty_release(login->auth->penalties, &login->key);
+	}
 	loop_timer_stop(&login->late);
 	if (peer)
 		answer(peer, &login->asked, login->outcome, &login->account);
@@ -118,18 +122,25 @@ static uint32_t judge(struct login *login)
 {
 	struct penalties *penalties = login->auth->penalties;
 	uint64_t now_ms = clock_monotonic_ms();
-	struct peer_key key;
 	uint32_t delay_ms;
 
-	if (!peer_of(login, &key))
+	if (!login->counted)
 		return 0;
-	delay_ms = penalty_delay_ms(penalties, &key, now_ms);
+	delay_ms = penalty_delay_ms(penalties, &login->key, now_ms);
 	if (login->outcome == ERROR_NONE)
-		penalty_succeeded(penalties, &key);
+		penalty_succeeded(penalties, &login->key, asked_name(&login->asked), now_ms);
 	else if (login->outcome == ERROR_DENIED)
-		penalty_failed(penalties, &key, asked_name(&login->asked),
+		penalty_failed(penalties, &login->key, asked_name(&login->asked),
 			       asked_password(&login->asked), now_ms);
 	return delay_ms;
+}
+
+/* Before anything is looked up or hashed for it. */
+static bool has_room(struct login *login)
+{
+	login->counted = peer_of(login, &login->key);
+	return !login->counted ||
+	       penalty_has_room(login->auth->penalties, &login->key, clock_monotonic_ms());
 }
 
 /* The end of every login; `reason` counts when it failed. */
@@ -148,6 +159,7 @@ static void conclude(struct login *login, enum error_code outcome, const char *r
 		login->outcome = ERROR_TEMPORARY;
 	else if (delay_ms > 0 && loop_timer(auth->loop, &login->late, delay_ms, tell, login)) {
 		auth->penalized++;
+		penalty_hold(auth->penalties, &login->key, clock_monotonic_ms());
 		return;
 	}
 	tell(login);
@@ -310,6 +322,10 @@ void auth_login(struct auth_peer *peer, const struct message_login *message)
 	if (!login) {
 		log_failed(peer, message, "out of memory");
 		answer(peer, message, ERROR_TEMPORARY, NULL);
+	} else if (!has_room(login)) {
+		login->outcome = ERROR_TEMPORARY;
+		log_failed(peer, message, "too many logins of this address wait");
+		tell(login);
 	} else if (!look_up(login, &error)) {
 		conclude_unknown(login, &error);
 	} else if (message->mechanism == MECHANISM_APOP) {

@@ -15,12 +15,15 @@
 #define PLACES       4 /* of a bucket */
 #define BUCKETS      (PENALTIES_MAX / PLACES)
 #define GUESSES_KEPT 8
+#define NO_NAME      0
 
 struct penalty {
 	struct peer_key key;
 	uint64_t failed_ms; /* the last time; 0: the place is free */
 	uint64_t guesses[GUESSES_KEPT];
+	uint64_t name; /* keyed checksum of the one that failed; NO_NAME: there were several */
 	uint32_t failures;
+	uint32_t held;
 };
 
 struct penalties {
@@ -59,6 +62,11 @@ static uint64_t begin(const struct penalties *penalties)
 	memcpy(&seed, penalties->secret, sizeof(seed));
 	return mix(seed, (struct bytes){(const char *)penalties->secret + sizeof(seed),
 					sizeof(penalties->secret) - sizeof(seed)});
+}
+
+static uint64_t mark(const struct penalties *penalties, struct bytes name)
+{
+	return mix(begin(penalties), name) | 1;
 }
 
 static struct penalty *bucket_of(struct penalties *penalties, const struct peer_key *key)
@@ -121,17 +129,46 @@ void penalty_failed(struct penalties *penalties, const struct peer_key *key, str
 
 	if (!penalty)
 		penalty = add(penalties, key);
+	if (penalty->failures == 0)
+		penalty->name = mark(penalties, name);
+	else if (penalty->name != mark(penalties, name))
+		penalty->name = NO_NAME;
 	penalty->failed_ms = now_ms > 0 ? now_ms : 1;
 	if (is_known(penalty, guess))
 		return;
 	penalty->guesses[penalty->failures++ % GUESSES_KEPT] = guess;
 }
 
-void penalty_succeeded(struct penalties *penalties, const struct peer_key *key)
+void penalty_succeeded(struct penalties *penalties, const struct peer_key *key, struct bytes name,
+		       uint64_t now_ms)
+{
+	struct penalty *penalty = find(penalties, key, now_ms);
+
+	if (penalty && penalty->name == mark(penalties, name))
+		memset(penalty, 0, sizeof(*penalty));
+}
+
+bool penalty_has_room(struct penalties *penalties, const struct peer_key *key, uint64_t now_ms)
+{
+	const struct penalty *penalty = find(penalties, key, now_ms);
+
+	return !penalty || penalty->held < PENALTY_HELD_MAX;
+}
+
+void penalty_hold(struct penalties *penalties, const struct peer_key *key, uint64_t now_ms)
+{
+	struct penalty *penalty = find(penalties, key, now_ms);
+
+	if (penalty)
+		penalty->held++;
+}
+
+/* It may have been forgotten or forgiven meanwhile. */
+void penalty_release(struct penalties *penalties, const struct peer_key *key)
 {
 	struct penalty *bucket = bucket_of(penalties, key);
 
 	for (size_t i = 0; i < PLACES; i++)
-		if (memcmp(&bucket[i].key, key, sizeof(*key)) == 0)
-			memset(&bucket[i], 0, sizeof(bucket[i]));
+		if (memcmp(&bucket[i].key, key, sizeof(*key)) == 0 && bucket[i].held > 0)
+			bucket[i].held--;
 }

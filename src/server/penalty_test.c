@@ -36,10 +36,20 @@ static const struct row {
 	{"name and password are two", LOOK, 1, "", "", 2, 4 * S},
 	{"success forgives", FAIL, 1, "a", "1", 0, 0},
 	{"success forgives", FAIL, 1, "a", "2", 1, 2 * S},
-	{"success forgives", FAIL, 2, "a", "2", 1, 0},
 	{"success forgives", SUCCEED, 1, "a", "3", 2, 4 * S},
 	{"success forgives", LOOK, 1, "", "", 3, 0},
-	{"success forgives", LOOK, 2, "", "", 3, 2 * S},
+	{"not for another's account", FAIL, 1, "b", "1", 0, 0},
+	{"not for another's account", SUCCEED, 1, "a", "3", 1, 2 * S},
+	{"not for another's account", LOOK, 1, "", "", 2, 2 * S},
+	{"not for two accounts", FAIL, 1, "a", "1", 0, 0},
+	{"not for two accounts", FAIL, 1, "b", "1", 1, 2 * S},
+	{"not for two accounts", SUCCEED, 1, "a", "3", 2, 4 * S},
+	{"not for two accounts", FAIL, 1, "a", "4", 3, 4 * S},
+	{"not for two accounts", SUCCEED, 1, "a", "3", 4, 8 * S},
+	{"not for two accounts", LOOK, 1, "", "", 5, 8 * S},
+	{"others are not forgiven", FAIL, 2, "a", "2", 1, 0},
+	{"others are not forgiven", SUCCEED, 1, "a", "3", 2, 0},
+	{"others are not forgiven", LOOK, 2, "", "", 3, 2 * S},
 	{"forgotten: one below", FAIL, 1, "a", "1", 5, 0},
 	{"forgotten: one below", LOOK, 1, "", "", 5 + PENALTY_FORGET_MS - 1, 2 * S},
 	{"forgotten: at", FAIL, 1, "a", "1", 5, 0},
@@ -80,8 +90,33 @@ static void test_stories(void **state)
 			penalty_failed(penalties, &key, bytes_of(row->name),
 				       bytes_of(row->password), row->at_ms);
 		else if (row->deed == SUCCEED)
-			penalty_succeeded(penalties, &key);
+			penalty_succeeded(penalties, &key, bytes_of(row->name), row->at_ms);
 	}
+	penalties_free(penalties);
+}
+
+/* One below, at and one above what is held back for an address. */
+static void test_held(void **state)
+{
+	struct penalties *penalties = penalties_new();
+	struct peer_key key = key_of(1), other = key_of(2);
+
+	(void)state;
+	penalty_hold(penalties, &key, 1); /* nothing is known of it */
+	test_check(penalty_has_room(penalties, &key, 1));
+	penalty_failed(penalties, &key, BYTES("a"), BYTES("b"), 1);
+	penalty_failed(penalties, &other, BYTES("a"), BYTES("b"), 1);
+	for (unsigned i = 0; i < PENALTY_HELD_MAX; i++) {
+		test_check(penalty_has_room(penalties, &key, 2));
+		penalty_hold(penalties, &key, 2);
+	}
+	test_check(!penalty_has_room(penalties, &key, 2));
+	test_check(penalty_has_room(penalties, &other, 2));
+	penalty_release(penalties, &key);
+	test_check(penalty_has_room(penalties, &key, 2));
+	for (unsigned i = 0; i < 2 * PENALTY_HELD_MAX; i++)
+		penalty_release(penalties, &key); /* forgiven in between, released all the same */
+	test_check(penalty_has_room(penalties, &key, 2));
 	penalties_free(penalties);
 }
 
@@ -109,6 +144,7 @@ static void test_full(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_stories),
+	cmocka_unit_test(test_held),
 	cmocka_unit_test(test_full),
 };
 TEST_MAIN(tests)

@@ -6,7 +6,7 @@ The waits are measured from below only: whatever else a machine does, they are n
 import time
 import unittest
 
-from harness import Server, in_every_mode, main, refused
+from harness import SECRET, Server, in_every_mode, main, refused
 
 
 class Penalty(unittest.TestCase):
@@ -41,6 +41,25 @@ class Penalty(unittest.TestCase):
         begun = time.monotonic()
         server.login().quit()
         return time.monotonic() - begun
+
+    @in_every_mode
+    def test_many_connections_guess_no_faster(self, mode):
+        """Eight answers of an address are held back; who comes then is told to try again, unhashed."""
+        with Server(mode, "--trusted-network", "192.0.2.0/24") as server:
+            self.guess(server, "one")
+            since = server.mark()
+            held = []
+            for number in range(8):
+                held.append(server.connect())
+                held[-1].user("alice")
+                held[-1]._putcmd("PASS two %d" % number)
+            server.wait_for(r"login-failed: .*wrong password", count=8, since=since)
+            ninth = server.connect()
+            ninth.user("alice")
+            self.assertIn(b"[SYS/TEMP]", refused(ninth.pass_, SECRET))
+            server.wait_for(r"login-failed: .*too many logins of this address wait", since=since)
+            for pop3 in held:
+                pop3.close()
 
     @in_every_mode
     def test_who_is_trusted_does_not(self, mode):
