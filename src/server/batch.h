@@ -42,6 +42,7 @@ struct batch {
 	int64_t received_unix_seconds;
 	struct batch_recipient *recipients;
 	size_t count; /* at most SMTP_RECIPIENTS_MAX */
+	const struct batch_recipient *held; /* private: whose maildrop was held at the last try */
 };
 
 enum batch_result {

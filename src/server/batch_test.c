@@ -312,6 +312,39 @@ static void test_rows(void **state)
 		run(*state, &rows[i]);
 }
 
+/* While one maildrop is held, nothing is written for the others again and again: it is the first to
+ * be tried, so that another, held as well, is not even looked at. */
+static void test_held_comes_first(void **state)
+{
+	const struct store_root *root = *state;
+	struct batch_recipient recipients[3] = {
+		{.place = place_of(110)}, {.place = place_of(111)}, {.place = place_of(112)}};
+	struct draft *draft = make_draft("Subject: x\n\n"), *other = make_draft("Subject: y\n\n");
+	struct batch batch = {.root = root, .draft = draft, .recipients = recipients, .count = 3};
+	struct delivery *last, *first;
+	struct error error;
+
+	test_row("held comes first");
+	test_check(draft_seal(other, &error) == ERROR_NONE);
+	last = hold(root, 112, other);
+	test_check(batch_deliver(&batch) == BATCH_AGAIN);
+	first = hold(root, 110, other);
+	for (size_t i = 0; i < 3; i++)
+		recipients[i].error = (struct error){0};
+	test_check(batch_deliver(&batch) == BATCH_AGAIN);
+	test_check(recipients[2].error.code != ERROR_NONE);
+	test_check(recipients[0].error.code == ERROR_NONE);
+	let_go(last, false);
+	test_check(batch_deliver(&batch) == BATCH_AGAIN);
+	test_check(recipients[0].error.code != ERROR_NONE);
+	let_go(first, false);
+	test_check(batch_deliver(&batch) == BATCH_DONE);
+	for (size_t i = 0; i < 3; i++)
+		test_check(messages_in(root, recipients[i].place.account) == 1);
+	draft_free(draft);
+	draft_free(other);
+}
+
 /* What AGAIN left undone is done by the same call when the other one is through. */
 static void test_again(void **state)
 {
@@ -387,5 +420,6 @@ static int tear_down(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),
 	cmocka_unit_test(test_again),
+	cmocka_unit_test(test_held_comes_first),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)

@@ -22,7 +22,10 @@
 #include "base/random.h"
 #include "server/intake_session.h"
 
-#define DELIVERY_RETRY_MS 20 /* and up to as much again, so that two rivals do not keep in step */
+/* The first pause; the next are twice as long, and each up to twice that, so that two rivals do not
+ * keep in step. */
+#define DELIVERY_RETRY_MS    20
+#define DELIVERY_DOUBLES_MAX 3
 
 struct intake_session *intake_session_of(const struct conn *conn)
 {
@@ -165,6 +168,7 @@ static enum conn_step begin_delivery(struct intake_session *session)
 {
 	intake_begin(session, INTAKE_DELIVERING);
 	session->looked_up_again = false;
+	session->doubles = 0;
 	session->give_up_ms = clock_monotonic_ms() + DELIVERY_WAIT_MS;
 	session->batch.received_unix_seconds = clock_unix_seconds();
 	session->batch.trace.unix_seconds = session->batch.received_unix_seconds;
@@ -287,7 +291,7 @@ static enum conn_step delivery_changed(struct intake_session *session)
 
 static enum conn_step delivery_step(struct intake_session *session)
 {
-	uint64_t delay = DELIVERY_RETRY_MS;
+	uint64_t delay = (uint64_t)DELIVERY_RETRY_MS << session->doubles;
 	uint8_t jitter;
 
 	if (session->result == BATCH_DONE)
@@ -295,7 +299,9 @@ static enum conn_step delivery_step(struct intake_session *session)
 	if (session->result == BATCH_CHANGED)
 		return delivery_changed(session);
 	random_octets(&jitter, sizeof(jitter));
-	delay += (uint64_t)jitter * DELIVERY_RETRY_MS / UINT8_MAX;
+	delay += jitter * delay / UINT8_MAX;
+	if (session->doubles < DELIVERY_DOUBLES_MAX)
+		session->doubles++;
 	if (conn_retry(&session->conn, delay, start_delivery))
 		return STEP_WAIT;
 	session->give_up_ms = 0;

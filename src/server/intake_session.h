@@ -39,6 +39,7 @@ struct intake_session {
 	struct batch batch;
 	enum batch_result result;
 	uint64_t give_up_ms;
+	uint32_t doubles; /* of the pause between two tries of a delivery */
 	uint32_t messages, refused; /* taken; recipients that were not */
 	char peer[LINK_PEER_OCTETS];
 	char word[CONN_WORD_OCTETS];
