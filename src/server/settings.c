@@ -5,8 +5,20 @@
  */
 #include "server/settings.h"
 
+#include <stdio.h>
+
+#include "base/log.h"
+
 static void keep_log(const struct config *old, struct config *fresh)
 {
+	char keys[40];
+
+	(void)snprintf(keys, sizeof(keys), "%s%s%s", fresh->log_to != old->log_to ? " log-to" : "",
+		       fresh->log_format != old->log_format ? " log-format" : "",
+		       fresh->log_level != old->log_level ? " log-level" : "");
+	if (keys[0])
+		log_event(LOG_LEVEL_WARNING, "reload", "ignored=\"%s\" error=\"%s\"", keys + 1,
+			  "only a restart changes this");
 	fresh->log_to = old->log_to;
 	fresh->log_format = old->log_format;
 	fresh->log_level = old->log_level;
@@ -20,10 +32,11 @@ enum error_code settings_load(const struct settings *old, const struct sockets *
 	enum error_code code = config_parse(config->argument_count, config->arguments, config->root,
 					    &settings_out->config, error);
 
-	keep_log(config, &settings_out->config);
-	if (code == ERROR_NONE)
+	if (code == ERROR_NONE) {
+		keep_log(config, &settings_out->config);
 		code = certificate_load(&settings_out->config, instance, host,
 					&settings_out->certificate, error);
+	}
 	if (code != ERROR_NONE)
 		return code;
 	code = mail_folders_open(&settings_out->config, instance, &settings_out->mail, error);

@@ -176,6 +176,26 @@ class Reload(unittest.TestCase):
         server.close()
 
 
+class Log(unittest.TestCase):
+    @in_every_mode
+    def test_what_needs_a_restart_is_said(self, mode):
+        with Server(mode) as server:
+            path = os.path.join(server.root, "postern.conf")
+            for text, ignored in (("log-level = debug\n", "log-level"),
+                                  ("log-to = syslog\nlog-format = json\nlog-level = debug\n",
+                                   "log-to log-format log-level"),
+                                  ("workers = 2\n", None)):
+                with self.subTest(text), open(path, "w") as file:
+                    file.write("[serve]\n" + text)
+                since = server.mark()
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for(r"reload: done=yes", since=since)
+                said = [line for line in server.lines[since:] if "reload: ignored=" in line]
+                self.assertEqual(len(said), 1 if ignored else 0)
+                if ignored:
+                    self.assertRegex(said[0], 'ignored="?%s"? error="only a restart' % ignored)
+
+
 class Logins(unittest.TestCase):
     """Auth lives on at a reload, and must hear of what it decides about."""
 
