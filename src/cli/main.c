@@ -25,8 +25,8 @@ static const struct command commands[] = {
 };
 
 static const struct command_table table = {
-	.about = "Postern is a POP3 mail system: it takes mail in by LMTP, keeps it in plain mbox "
-		 "files,\nand hands it out over POP3.",
+	.about = "Postern is a POP3 mail system: it takes mail in by LMTP and SMTP, keeps it in mbox "
+		 "files,\nMaildirs or system spools, and hands it out over POP3.",
 	.rows = commands,
 	.count = sizeof(commands) / sizeof(commands[0]),
 	.footer = "Everything of one Postern lies in one folder, its root: --root DIR before the "
