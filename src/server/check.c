@@ -222,8 +222,10 @@ static enum error_code enter_sandbox(struct check *check, struct error *error)
 					: sandbox_enter_worker(&here, 1, &landlock, error);
 
 	if (code == ERROR_NONE && !landlock) {
-		(void)fprintf(check->notes,
-			      "note: this kernel has no Landlock: files are not fenced off\n");
+		(void)fprintf(
+			check->notes,
+			"note: this kernel has no Landlock, or one before 5.19: files are not "
+			"fenced off\n");
 		(void)fflush(check->notes);
 	}
 	return code;

@@ -62,7 +62,8 @@ static const struct version {
 	{16, IOCTL_DEVICE + 1, NETWORK_ALL, 0},
 	{24, IOCTL_DEVICE + 1, NETWORK_ALL, SCOPE_ALL},
 };
-#define VERSION_NEWEST ((long)(sizeof(versions) / sizeof(*versions)) - 1)
+#define VERSION_THAT_MOVES 2 /* it has REFER */
+#define VERSION_NEWEST     ((long)(sizeof(versions) / sizeof(*versions)) - 1)
 
 static bool add_directory(int ruleset, int directory, uint64_t rights)
 {
@@ -78,12 +79,17 @@ static bool restrict_to(int ruleset, const int *directories, size_t count, uint6
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 }
 
-enum error_code landlock_enter(const int *directories, size_t count, bool *there_out,
-			       struct error *error)
+long landlock_version(void)
 {
 	long known = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	*there_out = known > 0;
-	if (known <= 0) /* not built in (ENOSYS), or not switched on (EOPNOTSUPP) */
+	return known > 0 ? known : 0; /* not built in (ENOSYS), or not switched on (EOPNOTSUPP) */
+}
+
+enum error_code landlock_enter(long known, const int *directories, size_t count, bool moves,
+			       bool *there_out, struct error *error)
+{
+	*there_out = known >= (moves ? VERSION_THAT_MOVES : 1);
+	if (!*there_out)
 		return ERROR_NONE;
 	const struct version *version = &versions[known < VERSION_NEWEST ? known : VERSION_NEWEST];
 	struct ruleset rules = {.files = RIGHT(version->file_rights) - 1,

@@ -249,19 +249,26 @@ static enum error_code enter_seccomp(struct error *error)
 	return ERROR_NONE;
 }
 
-enum error_code sandbox_enter_worker(const int *directories, size_t count, bool *landlock_out,
-				     struct error *error)
+static enum error_code enter(const int *directories, size_t count, bool moves, bool *landlock_out,
+			     struct error *error)
 {
 	*landlock_out = false;
 	enum error_code code = give_up_privileges(error);
 	if (code == ERROR_NONE)
-		code = landlock_enter(directories, count, landlock_out, error);
+		code = landlock_enter(landlock_version(), directories, count, moves, landlock_out,
+				      error);
 	if (code == ERROR_NONE)
 		code = enter_seccomp(error);
 	return code;
 }
 
+enum error_code sandbox_enter_worker(const int *directories, size_t count, bool *landlock_out,
+				     struct error *error)
+{
+	return enter(directories, count, true, landlock_out, error);
+}
+
 enum error_code sandbox_enter_auth(int directory, bool *landlock_out, struct error *error)
 {
-	return sandbox_enter_worker(&directory, 1, landlock_out, error);
+	return enter(&directory, 1, false, landlock_out, error);
 }

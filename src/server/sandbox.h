@@ -35,13 +35,14 @@ enum error_code sandbox_follow_parent(pid_t parent, struct error *error);
  * connected (accepting on one that was handed down stays), and no user, root or name space is
  * changed: EACCES from Landlock, EPERM from seccomp, ENOSYS for io_uring and clone3 (so that the C
  * library falls back to clone).
- * *landlock_out: false when the kernel has no Landlock. Then the system calls are refused all the
- * same but files are not, and the caller logs that. Any other failure is ERROR_SYSTEM, and the
- * process must not go on. */
+ * *landlock_out: false when the kernel has no Landlock, or (before 5.19) one in which no file can
+ * be moved to another folder. Then the system calls are refused all the same but files are not, and
+ * the caller logs that. Any other failure is ERROR_SYSTEM, and the process must not go on. */
 enum error_code sandbox_enter_worker(const int *directories, size_t count, bool *landlock_out,
 				     struct error *error);
 
-/* The same for auth, which needs one folder: its database's. It accepts on the control socket. */
+/* The same for auth, which needs one folder, its database's, and moves nothing out of it. It
+ * accepts on the control socket. */
 enum error_code sandbox_enter_auth(int directory, bool *landlock_out, struct error *error);
 
 #endif

@@ -403,7 +403,8 @@ static enum error_code enter_sandbox(int descriptor, const struct message_config
 					    &landlock, error);
 	if (code == ERROR_NONE && !landlock)
 		log_event(LOG_LEVEL_WARNING, "sandbox",
-			  "error=\"this kernel has no Landlock: files are not fenced off\"");
+			  "error=\"this kernel has no Landlock, or one before 5.19: files are not "
+			  "fenced off\"");
 	return code;
 }
 
