@@ -10,6 +10,7 @@
 #include "base/checksum.h"
 #include "base/random.h"
 #include "base/wire.h"
+#include "store/brought.h"
 #include "store/lock.h"
 #include "store/mbox_line.h"
 #include "store/mbox_private.h"
@@ -134,55 +135,11 @@ static int write_all(struct mbox_delivery *delivery, const struct delivery_reque
 
 /* ---- where they go ---- */
 
-static int compare_uids(const void *a, const void *b)
-{
-	const struct bytes *one = a, *two = b;
-	size_t shorter = one->length < two->length ? one->length : two->length;
-	int order = memcmp(one->data, two->data, shorter);
-	return order != 0 ? order : (one->length > shorter) - (two->length > shorter);
-}
-
-/* Are any of these there already, or twice among themselves? One walk for all of them. */
-static enum store_result find_uids(struct index *index, struct bytes *uids, size_t count)
-{
-	struct index_entry entry;
-	struct index_walk walk = index_walk(index);
-	qsort(uids, count, sizeof *uids, compare_uids);
-	for (size_t i = 1; i < count; i++)
-		if (bytes_equal(uids[i - 1], uids[i]))
-			return STORE_EXISTS;
-	while (index_next(&walk, &entry)) {
-		struct bytes uid = {entry.uid, entry.uid_length};
-		if (bsearch(&uid, uids, count, sizeof *uids, compare_uids) != NULL)
-			return STORE_EXISTS;
-	}
-	return walk.result;
-}
-
-static enum store_result uids_are_new(struct mbox_delivery *delivery,
-				      const struct delivery_request *requests, struct error *error)
-{
-	size_t count = 0;
-	struct bytes *uids = calloc(delivery->base.count, sizeof *uids);
-	if (uids == NULL)
-		return store_failure(error, -ENOMEM, "while delivering");
-	for (size_t i = 0; i < delivery->base.count; i++)
-		if (requests[i].uid.length > 0)
-			uids[count++] = requests[i].uid;
-	enum store_result result =
-		count > 0 ? find_uids(delivery->mbox.index, uids, count) : STORE_OK;
-	free(uids);
-	if (result == STORE_EXISTS)
-		error_set(error, ERROR_DATA, "a message with this unique-id is there already");
-	else if (result != STORE_OK)
-		error_set(error, ERROR_IO, "the index cannot be read");
-	return result;
-}
-
 static enum store_result give_uids(struct mbox_delivery *delivery,
 				   const struct delivery_request *requests, struct error *error)
 {
-	enum store_result result = uids_are_new(delivery, requests, error);
+	enum store_result result =
+		brought_are_new(delivery->mbox.index, requests, delivery->base.count, error);
 	for (size_t i = 0; i < delivery->base.count && result == STORE_OK; i++) {
 		struct bytes uid = requests[i].uid;
 		char *out = delivery->base.uids[i];

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/brought.h"
 #include "store/journal.h"
 #include "store/journal_append.h"
 #include "store/lock.h"
@@ -193,18 +194,13 @@ static int look_at_journal(struct spool_delivery *delivery, struct bytes closing
 
 /* ---- unique-ids ---- */
 
-static enum store_result uid_is_new(const struct spool_delivery *delivery, size_t before,
-				    struct bytes uid)
+/* Two that are brought along differ; one of them may be what a message before it was given. */
+static bool given_before(const struct spool_delivery *delivery, size_t before, struct bytes uid)
 {
-	struct index_entry entry;
-	struct index_walk walk = index_walk(delivery->spool.index);
 	for (size_t i = 0; i < before; i++)
 		if (bytes_equal(bytes_of(delivery->base.uids[i]), uid))
-			return STORE_EXISTS;
-	while (index_next(&walk, &entry))
-		if (bytes_equal(uid, (struct bytes){entry.uid, entry.uid_length}))
-			return STORE_EXISTS;
-	return walk.result;
+			return true;
+	return false;
 }
 
 /* A key may have come along with another unique-id before, for a copy that is gone. */
@@ -230,14 +226,11 @@ static enum store_result give_uid(struct spool_delivery *delivery, struct spool_
 		uid = spool_ids_of(ids, key);
 	else {
 		assert(uid.length <= UID_MAX);
-		enum store_result result = uid_is_new(delivery, at, uid);
-		if (result == STORE_EXISTS)
+		if (given_before(delivery, at, uid)) {
 			error_set(error, ERROR_DATA,
 				  "a message with this unique-id is there already");
-		else if (result != STORE_OK)
-			error_set(error, ERROR_IO, "the index cannot be read");
-		if (result != STORE_OK)
-			return result;
+			return STORE_EXISTS;
+		}
 		int removed = brought_otherwise(ids, key, uid)
 				      ? uids_remove(delivery->spool.root, delivery->spool.account,
 						    is_key, key)
@@ -275,13 +268,16 @@ static enum store_result give_uids(struct spool_delivery *delivery,
 	struct spool_ids ids;
 	struct index_entry entry;
 	struct index_walk walk = index_walk(delivery->spool.index);
+	enum store_result given =
+		brought_are_new(delivery->spool.index, requests, delivery->base.count, error);
+	if (given != STORE_OK)
+		return given;
 	int result = spool_ids_begin(&ids, delivery->spool.root, delivery->spool.account);
 	if (result < 0)
 		return store_failure(error, result, "while reading unique-ids");
 	bool known = true;
 	while (known && index_next(&walk, &entry))
 		known = spool_ids_know(&ids, &entry, true);
-	enum store_result given = STORE_OK;
 	if (!known || walk.result != STORE_OK)
 		given = store_failure(error, known ? -EIO : -ENOMEM, "while reading the index");
 	for (size_t i = 0; i < delivery->base.count && given == STORE_OK; i++)
