@@ -213,6 +213,7 @@ enum batch_result batch_deliver(struct batch *batch)
 	failed = worst(batch);
 	if (failed)
 		fail_all(batch, failed->outcome, &failed->error);
-	settle_copies(batch);
+	if (result == BATCH_DONE) /* else nobody has an outcome that a copy could have */
+		settle_copies(batch);
 	return result;
 }

@@ -345,6 +345,30 @@ static void test_held_comes_first(void **state)
 	draft_free(other);
 }
 
+/* Two recipients of one maildrop that is held: neither has an outcome until it is there. */
+static void test_copy_of_one_held(void **state)
+{
+	const struct store_root *root = *state;
+	struct batch_recipient recipients[2] = {{.place = place_of(120)}, {.place = place_of(120)}};
+	struct draft *draft = make_draft("Subject: x\n\n"), *other = make_draft("Subject: y\n\n");
+	struct batch batch = {.root = root, .draft = draft, .recipients = recipients, .count = 2};
+	struct delivery *holder;
+	struct error error;
+
+	test_row("copy of one held");
+	test_check(draft_seal(other, &error) == ERROR_NONE);
+	holder = hold(root, 120, other);
+	test_check(batch_deliver(&batch) == BATCH_AGAIN);
+	test_check(!recipients[0].done && !recipients[1].done);
+	batch.last_try = true;
+	test_check(batch_deliver(&batch) == BATCH_DONE);
+	for (size_t i = 0; i < 2; i++)
+		test_check(recipients[i].done && recipients[i].outcome == ERROR_TEMPORARY);
+	let_go(holder, false);
+	draft_free(draft);
+	draft_free(other);
+}
+
 /* What AGAIN left undone is done by the same call when the other one is through. */
 static void test_again(void **state)
 {
@@ -421,5 +445,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),
 	cmocka_unit_test(test_again),
 	cmocka_unit_test(test_held_comes_first),
+	cmocka_unit_test(test_copy_of_one_held),
 };
 TEST_MAIN_WITH(tests, set_up, tear_down)
