@@ -212,13 +212,13 @@ static int keep_uids(struct maildir_delivery *delivery)
 					  bytes_of(delivery->entries[i].uid));
 	int result = good ? 0 : -ENOMEM;
 	if (result >= 0 && lines.length > 0) {
-		result = uids_load(folder->root, folder->account, &uids);
+		result = uids_load(folder->root, folder->owner, &uids);
 		if (result >= 0) {
-			result = uids_mend(folder->root, folder->account, &uids);
+			result = uids_mend(folder->root, folder->owner, &uids);
 			uids_free(&uids);
 		}
 		if (result >= 0)
-			result = uids_append(folder->root, folder->account, buffer_bytes(&lines),
+			result = uids_append(folder->root, folder->owner, buffer_bytes(&lines),
 					     &delivery->uids_end);
 		delivery->uids_appended = result >= 0;
 	}
@@ -258,7 +258,7 @@ static void take_back(struct maildir_delivery *delivery, size_t moved)
 	for (size_t i = moved; i < delivery->written; i++)
 		file_unlink(folder->tmp, delivery->entries[i].name);
 	if (delivery->uids_appended && moved == 0)
-		uids_take_back(folder->root, folder->account, delivery->uids_end);
+		uids_take_back(folder->root, folder->owner, delivery->uids_end);
 }
 
 static bool read_last(struct maildir_delivery *delivery)

@@ -37,6 +37,6 @@ enum store_result maildir_erase(const struct store_root *root, const struct plac
 	maildir_folder_close(&folder);
 	maildir_index_remove(root, place->account);
 	if (result >= 0)
-		result = uids_replace(root, place->account, (struct bytes){0});
+		result = uids_replace(root, uids_owner(place), (struct bytes){0});
 	return result < 0 ? store_failure(error, result, "while erasing the maildrop") : STORE_OK;
 }

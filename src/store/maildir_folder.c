@@ -44,7 +44,8 @@ void maildir_folder_close(struct maildir_folder *folder)
 int maildir_folder_reach(struct maildir_folder *folder_out, const struct store_root *root,
 			 const struct place *place)
 {
-	*folder_out = (struct maildir_folder){.root = root, .account = place->account};
+	*folder_out = (struct maildir_folder){
+		.root = root, .account = place->account, .owner = uids_owner(place)};
 	int result = file_open(root->mail[place->mail_root], place->path, FILE_DIRECTORY,
 			       &folder_out->top);
 	if (result == -ENOENT)

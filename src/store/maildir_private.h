@@ -24,6 +24,7 @@ bool maildir_unreadable(int result);
 struct maildir_folder {
 	const struct store_root *root;
 	uint64_t account;
+	struct uids_owner owner; /* of the unique-ids that were brought along */
 	struct file *lock;
 	struct file *top;               /* NULL: there is no Maildir yet */
 	struct file *tmp, *fresh, *cur; /* tmp/, new/, cur/; NULL where missing */

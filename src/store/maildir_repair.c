@@ -150,11 +150,11 @@ static int mend_files(struct repair *repair)
 	return result < 0 ? result : maildir_sync_messages(&repair->folder);
 }
 
-static int mend_uids(struct repair *repair, const struct store_root *root, uint64_t account)
+static int mend_uids(struct repair *repair, const struct store_root *root, struct uids_owner owner)
 {
 	struct uids uids;
 	struct buffer lines;
-	int result = uids_load(root, account, &uids);
+	int result = uids_load(root, owner, &uids);
 	if (result < 0 || (uids.bad == 0 && uids.end == uids.text.length)) {
 		uids_free(&uids);
 		return result;
@@ -167,9 +167,9 @@ static int mend_uids(struct repair *repair, const struct store_root *root, uint6
 				  (struct bytes){uids.text.data + line->key, line->key_length},
 				  (struct bytes){uids.text.data + line->uid, line->uid_length});
 	}
-	result = good ? uids_aside(root, account, buffer_bytes(&uids.text)) : -ENOMEM;
+	result = good ? uids_aside(root, owner, buffer_bytes(&uids.text)) : -ENOMEM;
 	if (result >= 0)
-		result = uids_replace(root, account, buffer_bytes(&lines));
+		result = uids_replace(root, owner, buffer_bytes(&lines));
 	if (result >= 0)
 		findings_add(repair->findings, "uids", 0,
 			     "lines that could not be read were set aside");
@@ -188,7 +188,7 @@ enum store_result maildir_repair(const struct store_root *root, const struct pla
 	maildir_list_init(&repair.list);
 	int result = maildir_clear_leftovers(&repair.folder, true, findings_out);
 	if (result >= 0)
-		result = mend_uids(&repair, root, place->account);
+		result = mend_uids(&repair, root, uids_owner(place));
 	if (result >= 0)
 		result = mend_files(&repair);
 	if (result >= 0)

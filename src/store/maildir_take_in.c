@@ -100,10 +100,10 @@ static int load_uids(struct taking_in *taking)
 	const struct maildir_folder *folder = taking->folder;
 	if (taking->uids_loaded)
 		return 0;
-	int result = uids_load(folder->root, folder->account, &taking->uids);
+	int result = uids_load(folder->root, folder->owner, &taking->uids);
 	if (result < 0)
 		return result;
-	uids_mend(folder->root, folder->account, &taking->uids); /* or the next import */
+	uids_mend(folder->root, folder->owner, &taking->uids); /* or the next import */
 	taking->uids_loaded = true;
 	return 0;
 }

@@ -2,6 +2,7 @@
  * maildir_test: a Maildir with other programs at it: files that are
  * moved, changed and removed under a session, names that are no messages; and what is read when.
  */
+#include "store/uids.h"
 #include "store/test_maildir.h"
 
 #include "base/clock.h"
@@ -495,8 +496,8 @@ static void repair_keeps_what_it_takes_out(void **state)
 	scene_begin(&scene, STORE_MAILDIR);
 	assert_int_equal(scene_try_deliver(&scene, TEXT_A, none, "id-1", true), STORE_OK);
 	assert_int_equal(scene_try_deliver(&scene, TEXT_B, none, "id-2", true), STORE_OK);
-	snprintf(name, sizeof name, "%llu", (unsigned long long)scene.place.account);
-	assert_int_equal(file_open(scene.root.uids, name, FILE_WRITE, &file), 0);
+	uids_label(uids_owner(&scene.place), name);
+	assert_int_equal(file_open(scene.root.uids, name + strlen("uids/"), FILE_WRITE, &file), 0);
 	assert_int_equal(file_write(file, &damage, 1, 3), 0);
 	assert_int_equal(file_status(file, &status), 0);
 	file_close(file);
@@ -530,8 +531,7 @@ static void erasing_leaves_nothing(void **state)
 	assert_int_equal(store_retire(&scene.root, &scene.place, STORE_ERASE, &error), STORE_OK);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(maildir_count(&scene, folders[i]), 0);
-	snprintf(name, sizeof name, "uids/%llu", (unsigned long long)scene.place.account);
-	scene_file(&scene, name, path);
+	scene_file(&scene, uids_label(uids_owner(&scene.place), name), path);
 	assert_int_equal(access(path, F_OK), -1);
 	scene_index_file(&scene, path);
 	assert_int_equal(access(path, F_OK), -1);

@@ -157,7 +157,7 @@ static enum store_result update_locked(struct removal *removal, struct error *er
 		return store_failure(error, result, "while removing messages");
 	renew_index(removal);
 	if (removal->brought)
-		uids_remove(removal->folder.root, removal->folder.account, key_removed, removal);
+		uids_remove(removal->folder.root, removal->folder.owner, key_removed, removal);
 	return STORE_OK;
 }
 

@@ -151,14 +151,15 @@ static bool find_aside(void *context, const char *name)
 	return true;
 }
 
-static int check_uids(struct verification *verification, const struct store_root *root)
+static int check_uids(struct verification *verification, const struct store_root *root,
+		      struct uids_owner owner)
 {
 	struct uids uids;
-	char label[32];
-	int result = uids_load(root, verification->account, &uids);
+	char label[UIDS_NAME_OCTETS];
+	int result = uids_load(root, owner, &uids);
 	if (result < 0)
 		return result;
-	snprintf(label, sizeof label, "uids/%" PRIu64, verification->account);
+	uids_label(owner, label);
 	if (uids.bad > 0)
 		findings_add(verification->findings, label, 0,
 			     "%zu lines cannot be read: unique-ids that were brought along",
@@ -185,7 +186,7 @@ enum store_result maildir_verify(const struct store_root *root, const struct pla
 	if (result >= 0)
 		result = check_files(&verification);
 	if (result >= 0)
-		result = check_uids(&verification, root);
+		result = check_uids(&verification, root, uids_owner(place));
 	if (result >= 0)
 		result = file_list(root->journal, find_aside, &verification);
 	maildir_list_free(&verification.list);

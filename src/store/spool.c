@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "base/from_line.h"
 #include "store/journal.h"
 #include "store/journal_append.h"
 #include "store/lock.h"
@@ -281,7 +282,8 @@ static enum store_result spool_read(struct maildrop *maildrop, uint32_t number, 
 	return result;
 }
 
-/* The sender is the second word of the From line; dates of other writers say what they like. */
+/* Both stand on the From line, as well as they can be understood: any program may have written it.
+ */
 static void spool_envelope(struct maildrop *maildrop, uint32_t number,
 			   struct maildrop_envelope *envelope_out)
 {
@@ -292,13 +294,12 @@ static void spool_envelope(struct maildrop *maildrop, uint32_t number,
 		return;
 	ssize_t length = file_read(spool->file, octets, entry.line_octets, entry.offset, false);
 	struct bytes line = {octets, length > 0 ? (size_t)length : 0};
-	if (!bytes_start_with(line, BYTES("From ")))
+	if (!from_line_begins(line))
 		return;
-	line = bytes_skip(line, 5);
-	const char *space = line.length > 0 ? memchr(line.data, ' ', line.length) : NULL;
-	struct bytes sender = bytes_first(line, space != NULL ? (size_t)(space - line.data) : 0);
-	if (!bytes_equal(sender, BYTES("MAILER-DAEMON")))
-		(void)bytes_to_string(sender, envelope_out->sender, sizeof envelope_out->sender);
+	struct from_line from = from_line_parse(line);
+	(void)bytes_to_string(from.sender, envelope_out->sender, sizeof envelope_out->sender);
+	if (from.dated)
+		envelope_out->received_unix_seconds = from.unix_seconds;
 }
 
 static enum store_result spool_renew(struct maildrop *maildrop, struct error *error)
@@ -341,7 +342,7 @@ static enum store_result spool_erase(const struct store_root *root, const struct
 	journal_remove(root, place->account);
 	journal_append_remove(root, place);
 	if (erased >= 0)
-		erased = uids_replace(root, place->account, (struct bytes){0});
+		erased = uids_replace(root, uids_owner(place), (struct bytes){0});
 	return erased < 0 ? store_failure(error, erased, "while erasing the maildrop") : STORE_OK;
 }
 

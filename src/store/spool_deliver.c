@@ -232,7 +232,7 @@ static enum store_result give_uid(struct spool_delivery *delivery, struct spool_
 			return STORE_EXISTS;
 		}
 		int removed = brought_otherwise(ids, key, uid)
-				      ? uids_remove(delivery->spool.root, delivery->spool.account,
+				      ? uids_remove(delivery->spool.root, delivery->spool.owner,
 						    is_key, key)
 				      : 0;
 		if (removed < 0 || !uids_print(&delivery->lines, bytes_of(key), uid))
@@ -252,11 +252,11 @@ static enum store_result save_uids(struct spool_delivery *delivery, struct error
 	uint64_t end;
 	if (delivery->lines.length == 0)
 		return STORE_OK;
-	int result = uids_load(spool->root, spool->account, &uids);
+	int result = uids_load(spool->root, spool->owner, &uids);
 	if (result >= 0)
-		result = uids_mend(spool->root, spool->account, &uids);
+		result = uids_mend(spool->root, spool->owner, &uids);
 	if (result >= 0)
-		result = uids_append(spool->root, spool->account, buffer_bytes(&delivery->lines),
+		result = uids_append(spool->root, spool->owner, buffer_bytes(&delivery->lines),
 				     &end);
 	uids_free(&uids);
 	return result < 0 ? store_failure(error, result, "while keeping unique-ids") : STORE_OK;
@@ -272,7 +272,7 @@ static enum store_result give_uids(struct spool_delivery *delivery,
 		brought_are_new(delivery->spool.index, requests, delivery->base.count, error);
 	if (given != STORE_OK)
 		return given;
-	int result = spool_ids_begin(&ids, delivery->spool.root, delivery->spool.account);
+	int result = spool_ids_begin(&ids, delivery->spool.root, delivery->spool.owner);
 	if (result < 0)
 		return store_failure(error, result, "while reading unique-ids");
 	bool known = true;

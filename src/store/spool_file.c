@@ -150,7 +150,8 @@ enum store_result spool_file_open_held(const struct store_root *root, const stru
 				       enum spool_purpose purpose, struct file *lock,
 				       struct spool_file *spool_out, struct error *error)
 {
-	*spool_out = (struct spool_file){.root = root, .account = place->account, .lock = lock};
+	*spool_out = (struct spool_file){
+		.root = root, .account = place->account, .owner = uids_owner(place), .lock = lock};
 	enum store_result result = bring_into_order(spool_out, place, purpose, error);
 	if (result != STORE_OK)
 		spool_file_close(spool_out);

@@ -49,10 +49,11 @@ static struct bytes key_of_uid(const struct spool_ids *ids, struct bytes uid)
 	return (struct bytes){0};
 }
 
-int spool_ids_begin(struct spool_ids *ids, const struct store_root *root, uint64_t account)
+int spool_ids_begin(struct spool_ids *ids, const struct store_root *root,
+		    struct uids_owner owner)
 {
 	*ids = (struct spool_ids){0};
-	int result = uids_load(root, account, &ids->brought);
+	int result = uids_load(root, owner, &ids->brought);
 	if (result < 0)
 		return result;
 	size_t count = ids->brought.count;

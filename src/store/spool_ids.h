@@ -28,7 +28,8 @@ struct spool_ids {
 };
 
 /* Loads those that were brought along. 0 or a negative errno. */
-int spool_ids_begin(struct spool_ids *ids, const struct store_root *root, uint64_t account);
+int spool_ids_begin(struct spool_ids *ids, const struct store_root *root,
+		    struct uids_owner owner);
 void spool_ids_end(struct spool_ids *ids);
 
 /* An entry of the index: of a message that is there (`taken`), or may be there or not. One whose id

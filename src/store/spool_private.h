@@ -9,6 +9,7 @@
 #include "store/index.h"
 #include "store/spool_scan.h"
 #include "store/store.h"
+#include "store/uids.h"
 
 /* ---- the file under its locks: spool_file.c ---- */
 
@@ -24,6 +25,7 @@ enum spool_purpose {
 struct spool_file {
 	const struct store_root *root;
 	uint64_t account;
+	struct uids_owner owner; /* of the unique-ids that were brought along */
 	struct file *lock;
 	struct file *file; /* NULL: there is none */
 	struct dotlock dotlock;

@@ -185,7 +185,7 @@ static int try_to_take_in(struct taking *taking)
 {
 	struct spool_file *spool = taking->spool;
 	index_builder_init(&taking->builder);
-	int result = spool_ids_begin(&taking->ids, spool->root, spool->account);
+	int result = spool_ids_begin(&taking->ids, spool->root, spool->owner);
 	if (result >= 0 && taking->known != NULL)
 		result = take_known(taking);
 	if (result >= 0)

@@ -188,10 +188,10 @@ static void forget_uids(const struct removal *removal)
 {
 	struct uids uids;
 	const struct spool_file *spool = &removal->spool;
-	if (removal->builder.count > 0 || uids_load(spool->root, spool->account, &uids) < 0)
+	if (removal->builder.count > 0 || uids_load(spool->root, spool->owner, &uids) < 0)
 		return;
 	if (uids.text.length > 0)
-		uids_replace(spool->root, spool->account, (struct bytes){NULL, 0});
+		uids_replace(spool->root, spool->owner, (struct bytes){NULL, 0});
 	uids_free(&uids);
 }
 

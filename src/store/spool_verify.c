@@ -116,11 +116,11 @@ static bool find_aside(void *context, const char *name)
 static int check_uids(struct verification *verification)
 {
 	struct uids uids;
-	char name[32];
-	int result = uids_load(verification->root, verification->place->account, &uids);
+	char name[UIDS_NAME_OCTETS];
+	int result = uids_load(verification->root, uids_owner(verification->place), &uids);
 	if (result < 0)
 		return result;
-	snprintf(name, sizeof name, "uids/%" PRIu64, verification->place->account);
+	uids_label(uids_owner(verification->place), name);
 	if (uids.bad > 0)
 		findings_add(verification->findings, name, 0, "%zu lines fail their check",
 			     uids.bad);
@@ -247,11 +247,11 @@ static int mend_uids(const struct verification *verification)
 {
 	struct uids uids;
 	struct buffer lines;
-	uint64_t account = verification->place->account;
-	int result = uids_load(verification->root, account, &uids);
+	struct uids_owner owner = uids_owner(verification->place);
+	int result = uids_load(verification->root, owner, &uids);
 	buffer_init(&lines, SIZE_MAX / 2);
 	if (result >= 0 && uids.bad > 0)
-		result = uids_aside(verification->root, account, buffer_bytes(&uids.text));
+		result = uids_aside(verification->root, owner, buffer_bytes(&uids.text));
 	for (size_t i = 0; result >= 0 && uids.bad > 0 && i < uids.count; i++) {
 		const struct uids_line *line = &uids.list[i];
 		struct bytes key = {uids.text.data + line->key, line->key_length};
@@ -260,7 +260,7 @@ static int mend_uids(const struct verification *verification)
 			result = -ENOMEM;
 	}
 	if (result >= 0 && uids.bad > 0) {
-		result = uids_replace(verification->root, account, buffer_bytes(&lines));
+		result = uids_replace(verification->root, owner, buffer_bytes(&lines));
 		findings_add(verification->findings, "uids", 0,
 			     "lines that could not be read were set aside");
 	}

@@ -14,9 +14,21 @@
 
 #define CHECK_OCTETS 8
 
-static void uids_name(uint64_t account, const char *suffix, char name[32])
+struct uids_owner uids_owner(const struct place *place)
 {
-	snprintf(name, 32, "%" PRIu64 "%s", account, suffix);
+	uint32_t root_and_kind = place->mail_root * 16 + place->kind;
+	return (struct uids_owner){place->account, crc32c(root_and_kind, bytes_of(place->path))};
+}
+
+const char *uids_label(struct uids_owner owner, char room[UIDS_NAME_OCTETS])
+{
+	snprintf(room, UIDS_NAME_OCTETS, "uids/%" PRIu64 ".%08" PRIx32, owner.account, owner.place);
+	return room;
+}
+
+static void uids_name(struct uids_owner owner, const char *suffix, char name[48])
+{
+	snprintf(name, 48, "%" PRIu64 ".%08" PRIx32 "%s", owner.account, owner.place, suffix);
 }
 
 static struct bytes key_of(const struct uids *uids, const struct uids_line *line)
@@ -158,13 +170,13 @@ static int read_all(struct file *file, struct buffer *text)
 	return length < 0 ? (int)length : 0;
 }
 
-int uids_load(const struct store_root *root, uint64_t account, struct uids *uids_out)
+int uids_load(const struct store_root *root, struct uids_owner owner, struct uids *uids_out)
 {
-	char name[32];
+	char name[48];
 	struct file *file;
 	struct buffer text;
 	*uids_out = (struct uids){0};
-	uids_name(account, "", name);
+	uids_name(owner, "", name);
 	int result = file_open(root->uids, name, FILE_READ, &file);
 	if (result == -ENOENT)
 		return 0;
@@ -180,11 +192,11 @@ int uids_load(const struct store_root *root, uint64_t account, struct uids *uids
 }
 
 /* The name follows from the content: doing it again after a crash makes no second copy. */
-int uids_aside(const struct store_root *root, uint64_t account, struct bytes octets)
+int uids_aside(const struct store_root *root, struct uids_owner owner, struct bytes octets)
 {
 	char name[64];
 	struct file *file;
-	snprintf(name, sizeof name, "aside.%" PRIu64 ".uids.%08" PRIx32, account,
+	snprintf(name, sizeof name, "aside.%" PRIu64 ".uids.%08" PRIx32, owner.account,
 		 crc32c(0, octets));
 	int result = file_open(root->journal, name, FILE_WRITE | FILE_CREATE, &file);
 	if (result < 0)
@@ -198,19 +210,19 @@ int uids_aside(const struct store_root *root, uint64_t account, struct bytes oct
 	return result < 0 ? result : file_sync(root->journal);
 }
 
-int uids_mend(const struct store_root *root, uint64_t account, struct uids *uids)
+int uids_mend(const struct store_root *root, struct uids_owner owner, struct uids *uids)
 {
-	char name[32];
+	char name[48];
 	struct file *file;
 	struct bytes tail = bytes_skip(buffer_bytes(&uids->text), uids->end);
 	if (tail.length == 0)
 		return 0;
-	uids_name(account, "", name);
+	uids_name(owner, "", name);
 	int result = file_open(root->uids, name, FILE_WRITE, &file);
 	if (result < 0)
 		return result;
 	if (memchr(tail.data, '\n', tail.length) != NULL)
-		result = uids_aside(root, account, tail);
+		result = uids_aside(root, owner, tail);
 	if (result >= 0)
 		result = file_set_size(file, uids->end);
 	if (result >= 0)
@@ -219,13 +231,13 @@ int uids_mend(const struct store_root *root, uint64_t account, struct uids *uids
 	return result;
 }
 
-int uids_append(const struct store_root *root, uint64_t account, struct bytes lines,
+int uids_append(const struct store_root *root, struct uids_owner owner, struct bytes lines,
 		uint64_t *end_out)
 {
-	char name[32];
+	char name[48];
 	struct file *file;
 	struct file_status status;
-	uids_name(account, "", name);
+	uids_name(owner, "", name);
 	int result = file_open(root->uids, name, FILE_WRITE | FILE_CREATE, &file);
 	if (result < 0)
 		return result;
@@ -242,23 +254,23 @@ int uids_append(const struct store_root *root, uint64_t account, struct bytes li
 	return result < 0 ? result : file_sync(root->uids);
 }
 
-void uids_take_back(const struct store_root *root, uint64_t account, uint64_t end)
+void uids_take_back(const struct store_root *root, struct uids_owner owner, uint64_t end)
 {
-	char name[32];
+	char name[48];
 	struct file *file;
-	uids_name(account, "", name);
+	uids_name(owner, "", name);
 	if (file_open(root->uids, name, FILE_WRITE, &file) < 0)
 		return;
 	file_set_size(file, end);
 	file_close(file);
 }
 
-int uids_replace(const struct store_root *root, uint64_t account, struct bytes lines)
+int uids_replace(const struct store_root *root, struct uids_owner owner, struct bytes lines)
 {
-	char name[32], temporary[32];
+	char name[48], temporary[48];
 	struct file *file;
-	uids_name(account, "", name);
-	uids_name(account, ".new", temporary);
+	uids_name(owner, "", name);
+	uids_name(owner, ".new", temporary);
 	int result = file_unlink(root->uids, temporary); /* of a rewriting that was cut */
 	if (result < 0 && result != -ENOENT)
 		return result;
@@ -283,13 +295,13 @@ int uids_replace(const struct store_root *root, uint64_t account, struct bytes l
 }
 
 /* By key, because they are sorted. */
-int uids_remove(const struct store_root *root, uint64_t account, uids_choice *removes,
+int uids_remove(const struct store_root *root, struct uids_owner owner, uids_choice *removes,
 		void *context)
 {
 	struct uids uids;
 	struct buffer lines;
 	char key[256];
-	int result = uids_load(root, account, &uids);
+	int result = uids_load(root, owner, &uids);
 	bool sound = result >= 0 && uids.bad == 0 && uids.end == uids.text.length, good = true;
 	buffer_init(&lines, UIDS_TEXT_MAX);
 	for (size_t i = 0; sound && good && i < uids.count; i++) {
@@ -300,7 +312,7 @@ int uids_remove(const struct store_root *root, uint64_t account, uids_choice *re
 			good = uids_print(&lines, key_of(&uids, line), uid);
 	}
 	if (sound && good)
-		result = uids_replace(root, account, buffer_bytes(&lines));
+		result = uids_replace(root, owner, buffer_bytes(&lines));
 	buffer_free(&lines);
 	uids_free(&uids);
 	return good ? result : -ENOMEM;

@@ -15,9 +15,11 @@ static struct bytes line(struct buffer *room, const char *key, const char *uid)
 static void write_file(const struct scene *scene, struct bytes octets)
 {
 	struct file *file;
-	char name[32];
-	snprintf(name, sizeof name, "%llu", (unsigned long long)scene->place.account);
-	assert_int_equal(file_open(scene->root.uids, name, FILE_WRITE | FILE_CREATE, &file), 0);
+	char name[UIDS_NAME_OCTETS];
+	uids_label(uids_owner(&scene->place), name);
+	assert_int_equal(file_open(scene->root.uids, name + strlen("uids/"),
+				   FILE_WRITE | FILE_CREATE, &file),
+			 0);
 	assert_int_equal(file_set_size(file, 0), 0);
 	assert_int_equal(file_write(file, &octets, 1, 0), 0);
 	file_close(file);
@@ -55,14 +57,14 @@ static void test_what_is_left(void **state)
 		size_t end = text.length;
 		buffer_append(&text, bytes_of(rows[i].after));
 		write_file(&scene, buffer_bytes(&text));
-		assert_int_equal(uids_load(&scene.root, scene.place.account, &uids), 0);
+		assert_int_equal(uids_load(&scene.root, uids_owner(&scene.place), &uids), 0);
 		test_check(uids.count == 1 && uids.bad == rows[i].bad && uids.end == end);
 		test_check((uids.end < uids.text.length) == rows[i].tail);
 		test_equal_bytes(uids_find(&uids, BYTES("key")), BYTES("uid"));
 		assert_int_equal(uids_find(&uids, BYTES("key2")).length, 0);
-		assert_int_equal(uids_mend(&scene.root, scene.place.account, &uids), 0);
+		assert_int_equal(uids_mend(&scene.root, uids_owner(&scene.place), &uids), 0);
 		uids_free(&uids);
-		assert_int_equal(uids_load(&scene.root, scene.place.account, &uids), 0);
+		assert_int_equal(uids_load(&scene.root, uids_owner(&scene.place), &uids), 0);
 		test_check(uids.text.length == end);
 		uids_free(&uids);
 		buffer_free(&sound);
@@ -114,14 +116,15 @@ static void append(const struct scene *scene, int first, int count)
 		assert_true(uids_print(&lines, bytes_of(key), bytes_of(uid)));
 	}
 	assert_int_equal(
-		uids_append(&scene->root, scene->place.account, buffer_bytes(&lines), &end), 0);
+		uids_append(&scene->root, uids_owner(&scene->place), buffer_bytes(&lines), &end),
+		0);
 	buffer_free(&lines);
 }
 
 static size_t count_lines(const struct scene *scene)
 {
 	struct uids uids;
-	assert_int_equal(uids_load(&scene->root, scene->place.account, &uids), 0);
+	assert_int_equal(uids_load(&scene->root, uids_owner(&scene->place), &uids), 0);
 	size_t count = uids.count;
 	for (size_t i = 0; i < count; i++) {
 		char number[32];
@@ -144,15 +147,14 @@ static void test_adding_and_removing(void **state)
 	append(&scene, 0, 300);
 	append(&scene, 300, 1);
 	assert_int_equal(count_lines(&scene), 301);
-	assert_int_equal(uids_remove(&scene.root, scene.place.account, is_odd, NULL), 0);
+	assert_int_equal(uids_remove(&scene.root, uids_owner(&scene.place), is_odd, NULL), 0);
 	assert_int_equal(count_lines(&scene), 151);
 	append(&scene, 301, 1);
-	uids_take_back(&scene.root, scene.place.account, 0);
+	uids_take_back(&scene.root, uids_owner(&scene.place), 0);
 	assert_int_equal(count_lines(&scene), 0);
 	append(&scene, 0, 2);
-	assert_int_equal(uids_remove(&scene.root, scene.place.account, is_any, NULL), 0);
-	snprintf(name, sizeof name, "uids/%llu", (unsigned long long)scene.place.account);
-	scene_file(&scene, name, path);
+	assert_int_equal(uids_remove(&scene.root, uids_owner(&scene.place), is_any, NULL), 0);
+	scene_file(&scene, uids_label(uids_owner(&scene.place), name), path);
 	assert_int_equal(access(path, F_OK), -1); /* no lines, no file */
 	scene_end(&scene);
 }
@@ -169,8 +171,8 @@ static void test_damaged_files_are_not_rewritten(void **state)
 	buffer_append(&text, BYTES("who knows\n"));
 	buffer_append(&text, line(&sound, "key-1", "uid-1"));
 	write_file(&scene, buffer_bytes(&text));
-	assert_int_equal(uids_remove(&scene.root, scene.place.account, is_any, NULL), 0);
-	assert_int_equal(uids_load(&scene.root, scene.place.account, &uids), 0);
+	assert_int_equal(uids_remove(&scene.root, uids_owner(&scene.place), is_any, NULL), 0);
+	assert_int_equal(uids_load(&scene.root, uids_owner(&scene.place), &uids), 0);
 	test_equal_bytes(buffer_bytes(&uids.text), buffer_bytes(&text));
 	uids_free(&uids);
 	buffer_free(&sound);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "store/uids.h"
 
 #include "scenarios_before.h"
 #include "sim_inode.h"
@@ -244,14 +245,20 @@ static void before_uids(struct world *world)
 
 static void before_uids_torn(struct world *world)
 {
+	struct place place = world_place(world, 0);
+	char name[UIDS_NAME_OCTETS];
 	before_uids(world);
-	before_change_octets(world, "uids/7", 0, BYTES("1795312860.M50"));
+	before_change_octets(world, uids_label(uids_owner(&place), name), 0,
+			     BYTES("1795312860.M50"));
 }
 
 /* Whole lines that are none: nobody can say what they were. */
 static void damage_uids(struct world *world)
 {
-	before_change_octets(world, "uids/7", 0, BYTES("1795312860.M50 uid 00000000\nx\n"));
+	struct place place = world_place(world, 0);
+	char name[UIDS_NAME_OCTETS];
+	before_change_octets(world, uids_label(uids_owner(&place), name), 0,
+			     BYTES("1795312860.M50 uid 00000000\nx\n"));
 	world->disorder = true;
 }
 
