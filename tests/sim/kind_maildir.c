@@ -22,7 +22,7 @@ static const char *role(const char *path, bool directory, bool unnamed)
 	if (common != NULL)
 		return common;
 	if (strncmp(path, "uids/", 5) == 0)
-		return strchr(path, '.') != NULL ? "temporary" : "uids";
+		return strstr(path, ".new") != NULL ? "temporary" : "uids";
 	return strstr(path, "/tmp/") != NULL ? "tmp" : "message";
 }
 

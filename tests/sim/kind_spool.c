@@ -24,7 +24,7 @@ static const char *role(const char *path, bool directory, bool unnamed)
 	if (strncmp(path, "journal/", 8) == 0)
 		return dot != NULL && strcmp(dot, ".append") == 0 ? "append" : "journal";
 	if (strncmp(path, "uids/", 5) == 0)
-		return dot != NULL ? "temporary" : "uids";
+		return dot != NULL && strcmp(dot, ".new") == 0 ? "temporary" : "uids";
 	return dot != NULL && strcmp(dot, ".lock") == 0 ? "dotlock" : "spool";
 }
 
