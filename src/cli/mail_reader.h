@@ -14,8 +14,8 @@
 #define CLI_MAIL_READER_H
 
 #include "base/error.h"
+#include "base/from_line.h"
 #include "base/wire.h"
-#include "cli/from_line.h"
 
 enum mail_shape {
 	MAIL_DETECT,  /* an mbox (mboxrd) if it begins with a From line, else a message */

@@ -49,6 +49,37 @@ static struct buffer slurp(const struct scene *scene)
 
 /* ---- reading ---- */
 
+/* What MTAs, and older ones, write on the From line. */
+static void sender_and_date(void **state)
+{
+	static const struct {
+		const char *line, *sender;
+		int64_t unix_seconds;
+	} lines[] = {
+		{"From x@y Sun Nov 22 02:01:00 2026\n", "x@y", 1795312860},
+		{"From x@y Sun Nov 22 02:01:00 2026\r\n", "x@y", 1795312860},
+		{"From x@y Sun Nov 22 03:01:00 2026 +0100\n", "x@y", 1795312860},
+		{"From x@y Sun Nov 22 02:01 UTC 2026\n", "x@y", 1795312860},
+		{"From MAILER-DAEMON Sun Nov 22 02:01:00 2026\n", "", 1795312860},
+		{"From x@y whenever\n", "x@y", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		struct scene scene;
+		struct maildrop_envelope envelope;
+		test_row(lines[i].line);
+		begin(&scene);
+		spew(&scene, bytes_of(lines[i].line), O_APPEND);
+		spew(&scene, BYTES("a\n\n"), O_APPEND);
+		struct maildrop *maildrop = scene_open(&scene);
+		maildrop_envelope(maildrop, 1, &envelope);
+		test_equal_bytes(bytes_of(envelope.sender), bytes_of(lines[i].sender));
+		test_check(envelope.received_unix_seconds == lines[i].unix_seconds);
+		maildrop_close(maildrop);
+		scene_end(&scene);
+	}
+}
+
 static const struct row {
 	const char *name;
 	struct bytes file;
@@ -531,6 +562,7 @@ static void erasing(void **state)
 }
 
 const struct CMUnitTest tests[] = {
+	cmocka_unit_test(sender_and_date),
 	cmocka_unit_test(what_is_read),
 	cmocka_unit_test(what_is_delivered_behind_it),
 	cmocka_unit_test(a_line_of_ten_megabytes),

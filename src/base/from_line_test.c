@@ -1,7 +1,7 @@
 /*
  * From lines as programs write them, with what is to be understood of each.
  */
-#include "cli/from_line.h"
+#include "base/from_line.h"
 #include "base/test.h"
 
 static const struct {

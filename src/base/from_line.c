@@ -5,7 +5,7 @@
  *
  * Must not know: where lines come from.
  */
-#include "cli/from_line.h"
+#include "base/from_line.h"
 
 #include <string.h>
 #include <time.h>

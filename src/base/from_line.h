@@ -2,8 +2,8 @@
  * from_line: the line "From SENDER DATE" that stands before a message in an mbox, and before what
  * some programs hand to a delivery command. It is envelope, never message.
  */
-#ifndef CLI_FROM_LINE_H
-#define CLI_FROM_LINE_H
+#ifndef BASE_FROM_LINE_H
+#define BASE_FROM_LINE_H
 
 #include <stdint.h>
 
