@@ -72,7 +72,7 @@ static enum error_code take(const struct config *config, int descriptor, struct 
 	listening->descriptor = descriptor;
 	if (config_listener_kind(name, &listening->wanted.kind) ||
 	    kind_by_address(config, &listening->wanted.address, &listening->wanted.kind))
-		return ERROR_NONE;
+		return config_check_listener(&listening->wanted, error);
 	return error_set(error, ERROR_CONFIG,
 			 "the socket %s of the service manager is named %s: what is it for? "
 			 "FileDescriptorName= must be pop3, pop3s, lmtp, smtp or socketmap",
@@ -83,7 +83,7 @@ enum error_code activation_take(const struct config *config, struct sockets *giv
 				struct error *error)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
-	struct bytes rest = names ? bytes_of(names) : (struct bytes){NULL, 0};
+	struct bytes rest = names ? bytes_of(names) : BYTES("");
 	uint64_t count =
 		number_in("LISTEN_PID") == (uint64_t)getpid() ? number_in("LISTEN_FDS") : 0;
 	enum error_code code = ERROR_NONE;

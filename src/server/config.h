@@ -84,6 +84,8 @@ void config_help(FILE *out);
 
 /* "pop3", "pop3s", "lmtp". */
 const char *config_listener_name(enum listener_kind kind);
+/* Can this kind listen at such an address? A peer of POP3 and SMTP has an IP address. */
+enum error_code config_check_listener(const struct config_listener *listener, struct error *error);
 /* The kind of this name; false when there is none. */
 bool config_listener_kind(struct bytes name, enum listener_kind *kind_out);
 

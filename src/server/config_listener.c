@@ -11,6 +11,15 @@
 
 #include "server/config_private.h"
 
+enum error_code config_check_listener(const struct config_listener *listener, struct error *error)
+{
+	if (listener->address.storage.ss_family == AF_UNIX && listener->kind != LISTENER_LMTP &&
+	    listener->kind != LISTENER_SOCKETMAP)
+		return error_set(error, ERROR_CONFIG,
+				 "only LMTP and socketmap can listen on a unix socket");
+	return ERROR_NONE;
+}
+
 static void remove_listeners(struct config *config, enum listener_kind kind)
 {
 	uint32_t kept = 0;
@@ -33,14 +42,12 @@ static enum error_code add_listener(struct config *config, enum listener_kind ki
 	code = address_parse(bytes_of(value), &listener->address, error);
 	if (code != ERROR_NONE)
 		return code;
-	if (listener->address.storage.ss_family == AF_UNIX && kind != LISTENER_LMTP &&
-	    kind != LISTENER_SOCKETMAP)
-		return error_set(error, ERROR_USAGE,
-				 "only LMTP and socketmap can listen on a unix socket");
 	listener->kind = kind;
 	listener->line = 0;
-	config->listener_count++;
-	return ERROR_NONE;
+	code = config_check_listener(listener, error);
+	if (code == ERROR_NONE)
+		config->listener_count++;
+	return code;
 }
 
 void config_set_listener(struct config_source *source, enum listener_kind kind, const char *value,

@@ -44,8 +44,9 @@ class Activated(Server):
         for number, descriptor in enumerate(high):
             os.dup2(descriptor, 3 + number)
             os.close(descriptor)
-        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)),
-                          LISTEN_FDNAMES=self.names)
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)))
+        if self.names is not None:
+            os.environ["LISTEN_FDNAMES"] = self.names
 
     def launch(self):
         """Starts a server, and does not wait until it is ready."""

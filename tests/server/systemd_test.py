@@ -118,6 +118,36 @@ class Activation(unittest.TestCase):
             self.assertEqual(len([line for line in server.lines if "listening pop3 " in line]), 1)
 
     @in_every_mode
+    def test_without_names(self, mode):
+        """As systemd-socket-activate and old managers hand them over."""
+        server = Activated(mode)
+        server.names = None
+        for kind, one in zip(server.KINDS, server.given):
+            server.flags += ["--%s" % kind, "127.0.0.1:%d" % one.getsockname()[1]]
+        with server:
+            server.login(tls=True).quit()
+            self.assertFalse([line for line in server.lines if "runtime error" in line])
+
+    @in_every_mode
+    def test_unix_socket(self, mode):
+        """Only for what can be told to listen on one."""
+        for kind in ("pop3", "pop3s", "smtp", "lmtp", "socketmap"):
+            with self.subTest(kind):
+                server = Activated(mode)
+                server.given[0].close()
+                server.given[0] = socket.socket(socket.AF_UNIX)
+                server.given[0].bind(os.path.join(server.base, "given"))
+                server.given[0].listen()
+                server.names = "%s:pop3s:lmtp" % kind
+                server.process = server.launch()
+                if kind in ("lmtp", "socketmap"):
+                    server.wait_for(r"^ready$")
+                else:
+                    self.assertEqual(server.process.wait(PATIENCE), 78)
+                    server.wait_for(r"only LMTP and socketmap can listen on a unix socket")
+                server.close()
+
+    @in_every_mode
     def test_what_is_it_for(self, mode):
         server = Activated(mode)
         server.names = "pop3:imap:lmtp"
