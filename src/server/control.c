@@ -145,15 +145,16 @@ static void on_acceptable(void *context, bool readable, bool writable)
 {
 	struct control *control = context;
 	int descriptor = accept4(control->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	bool welcome = descriptor >= 0 && is_welcome(control, descriptor);
 
 	(void)readable;
 	(void)writable;
 	if (descriptor < 0)
 		return;
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX && welcome; i++) {
 		struct client *client = &control->clients[i];
 
-		if (client->descriptor >= 0 || !is_welcome(control, descriptor))
+		if (client->descriptor >= 0)
 			continue;
 		client->descriptor = descriptor;
 		client->asked = client->answering = client->has_message = false;

@@ -556,6 +556,8 @@ class Control(unittest.TestCase):
                  "--root", server.root, "status"], capture_output=True, timeout=60)
             self.assertNotEqual(stranger.returncode, 0)
             server.wait_for(r"control: refused_uid=4711")
+            server.run("status")  # behind it in the log, there is no more of it
+            self.assertEqual(len([line for line in server.lines if "refused_uid" in line]), 1)
 
 
 if __name__ == "__main__":
