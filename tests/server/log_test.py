@@ -218,30 +218,45 @@ class Loggers(Forms):
                     for packet in self.in_dev(mode, "--log-to", "syslog", "--log-format", "json")])
 
 
-def ban_pattern():
-    """fail2ban's <HOST> as an expression of ours; the rest is Python's already."""
+def banned(line):
+    """The address that the filter finds. fail2ban's <HOST> as an expression of ours; the rest is
+    Python's already."""
     with open(FILTER) as file:
-        text = re.search(r"(?m)^failregex = (.*)$", file.read())[1]
-    return re.compile(text.replace("<HOST>", r"(?P<host>[0-9a-fA-F:.]+)"))
+        texts = re.search(r"(?m)^failregex = (.*(?:\n +.*)*)$", file.read())[1].split("\n")
+    found = [re.match(text.strip().replace("<HOST>", r"(?P<host>[0-9a-fA-F:.]+)"), line)
+             for text in texts]
+    hosts = {match["host"] for match in found if match}
+    return hosts.pop() if hosts else None
 
 
 class Ban(unittest.TestCase):
     def test_lines(self):
-        with Server(modes()[0]) as server:
-            Forms.talk(self, server)
-            connection = server.connect()
-            connection.user("alice")
-            refused(connection.pass_, "wrong")
-            server.wait_for(r"login-failed", count=len(HOSTILE) + 1)
-            server.stop()
-            found = [ban_pattern().match(line) for line in server.lines]
-            hosts = [match["host"] for match in found if match]
-            self.assertEqual(hosts, ["127.0.0.1"] * (len(HOSTILE) + 1))
-            before = " warning login-failed: session=0.1 user=\"x\" peer="
-            for peer, host in (("192.0.2.1:5", "192.0.2.1"), ("[2001:db8::1]:5", "2001:db8::1")):
-                line = before + peer + " mechanism=USER tls=no reason=\"wrong password\""
-                self.assertEqual(ban_pattern().match(line)["host"], host)
-            self.assertIsNone(ban_pattern().match(before + "1.2.3.4:5 reason=\"too many logins wait\""))
+        for form in ("text", "json"):
+            with self.subTest(form), Server(modes()[0], "--apop", "--log-format", form) as server:
+                server.run("account", "add", "carol@example.org", "--apop", "--password-file", "-",
+                           text=b"carol's secret")
+                Forms.talk(self, server)
+                for secret in ("wrong", "worse"):
+                    connection = server.connect()
+                    connection.user("alice")
+                    refused(connection.pass_, secret)
+                refused(server.connect().apop, "carol@example.org", "wrong")
+                refused(server.connect().apop, "alice@example.org", "wrong")  # never consented
+                server.wait_for(r"login-failed", count=len(HOSTILE) + 4)
+                server.stop()
+                found = [host for host in map(banned, server.lines) if host]
+                self.assertEqual(found, ["127.0.0.1"] * (len(HOSTILE) + 3))
+
+    def test_addresses(self):
+        before = " warning login-failed: session=0.1 user=\"x\" peer="
+        json_before = '"event":"login-failed","session":"0.1","user":"x","peer":"'
+        for peer, host in (("192.0.2.1:5", "192.0.2.1"), ("[2001:db8::1]:5", "2001:db8::1")):
+            self.assertEqual(
+                banned(before + peer + " mechanism=USER tls=no reason=\"wrong password\""), host)
+            self.assertEqual(
+                banned(json_before + peer + '","tls":"no","reason":"wrong password"}'), host)
+        self.assertIsNone(banned(before + "1.2.3.4:5 reason=\"too many logins wait\""))
+        self.assertIsNone(banned(json_before + '1.2.3.4:5","reason":"too many logins wait"}'))
 
 
 if __name__ == "__main__":
