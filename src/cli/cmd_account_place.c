@@ -65,20 +65,32 @@ enum error_code account_quota_messages_parse(const char *word, uint32_t *message
 
 /* ---- paths ---- */
 
+/* Perhaps it is one that postern.conf was to name. */
+static enum error_code below_no_root(const struct home *home, const char *given,
+				     struct error *error)
+{
+	char room[120];
+	const char *path = error_escape(bytes_of(given), room, sizeof(room));
+
+	if (home->misconfigured.code != ERROR_NONE)
+		return error_set(error, ERROR_CONFIG, "%s lies below no mail root; %.120s", path,
+				 home->misconfigured.text);
+	return error_set(error, ERROR_USAGE,
+			 "%s lies below no mail root: ROOT/mail, or one that postern.conf "
+			 "names with mail-root",
+			 path);
+}
+
 enum error_code account_path_parse(const struct home *home, const char *given,
 				   struct account *account, struct error *error)
 {
 	const char *below = given;
 	enum error_code code;
-	char room[120];
 
 	account->mail_root = 0;
 	if (given[0] == '/' &&
 	    !mail_roots_find(home->roots, home->path, given, &account->mail_root, &below))
-		return error_set(error, ERROR_USAGE,
-				 "%s lies below no mail root: ROOT/mail, or one that postern.conf "
-				 "names with mail-root",
-				 error_escape(bytes_of(given), room, sizeof(room)));
+		return below_no_root(home, given, error);
 	code = account_path_check(bytes_of(below), error);
 	if (code != ERROR_NONE) {
 		error->code = ERROR_USAGE;

@@ -69,7 +69,8 @@ static enum error_code check_root(const char *path, bool create, struct error *e
 	return ERROR_NONE;
 }
 
-/* What else is wrong with postern.conf is the business of `serve`: a command goes on without. */
+/* What else is wrong with postern.conf is the business of `serve`: a command goes on without, and
+ * says so where a mail root is missing. */
 static enum error_code open_roots(struct home *home, struct error *error)
 {
 	static struct config config;
@@ -80,6 +81,7 @@ static enum error_code open_roots(struct home *home, struct error *error)
 	if (!home->roots)
 		return error_set(error, ERROR_TEMPORARY, "no memory");
 	config_read(0, NULL, home->path, &config, &problems);
+	(void)problems_first(&problems, &home->misconfigured);
 	problems_free(&problems);
 	code = mail_roots_number(&home->instance, home->path,
 				 (const char(*)[PATH_MAX])config.mail_roots, config.mail_root_count,
@@ -100,6 +102,7 @@ enum error_code home_open(const struct context *context, bool create, struct hom
 	enum error_code code = make_absolute(context->root, home_out->path, error);
 
 	home_out->roots = NULL;
+	home_out->misconfigured.code = ERROR_NONE;
 	home_out->lent = 0;
 	home_out->broker = NULL;
 	for (size_t i = 0; i < MAIL_ROOTS_MAX; i++)
@@ -271,6 +274,10 @@ enum error_code home_check_root(const struct home *home, uint32_t mail_root, str
 	if (path[0])
 		return error_set(error, ERROR_CONFIG, "the mail root %.200s cannot be opened",
 				 path);
+	if (home->misconfigured.code != ERROR_NONE)
+		return error_set(error, ERROR_CONFIG,
+				 "the maildrop is in mail root %u, which is not known: %.200s",
+				 (unsigned)mail_root, home->misconfigured.text);
 	return error_set(error, ERROR_CONFIG,
 			 "the maildrop is in mail root %u (line %u of %.100s/mail-roots), which "
 			 "postern.conf does not name: add it with mail-root",

@@ -29,6 +29,7 @@ struct home {
 	bool privileged;                  /* still root */
 	bool in_accounts;                 /* the working directory is accounts/ */
 	struct mail_roots *roots;         /* as postern.conf names them now */
+	struct error misconfigured;       /* the first thing that is wrong there, if any */
 	int root_folders[MAIL_ROOTS_MAX]; /* descriptors; -1: none */
 	uint32_t lent;                    /* bits by number: system users' (server/broker.h) */
 	struct broker *broker;            /* who opens their files, once we are not root */

@@ -91,6 +91,21 @@ class Accounts(Case):
         done = self.postern("account", "add", "bob", "--password-file", "/no/such", code=NOINPUT)
         self.assertIn("/no/such", done.errors)
 
+    def test_a_mail_root_in_a_wrong_configuration(self):
+        """What is wrong there is why no mail root is known."""
+        far = os.path.join(self.folder, "far")
+        self.add("alice@example.org")
+        os.mkdir(far)
+        os.chmod(far, 0o777)
+        for text, where in [("mail-root = %s\n[serve]\n" % far, "postern.conf line 1"),
+                            ("[serve]\nmial-root = %s\n" % far, "postern.conf line 2")]:
+            self.write("root/postern.conf", text.encode())
+            with self.subTest(text=text):
+                done = self.add("bob", "--path", far + "/bob", code=CONFIG)
+                self.assertIn("lies below no mail root", done.errors)
+                self.assertIn(where, done.errors)
+        self.assertEqual(self.names(), ["alice@example.org"])
+
     def test_aliases_up_to_the_limit(self):
         aliases = [word for n in range(64) for word in ("--alias", f"a{n}@example.org")]
         self.add("alice@example.org", *aliases, "--alias", "more@example.org", code=USAGE)
