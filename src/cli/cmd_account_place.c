@@ -8,6 +8,7 @@
 
 #include "base/number.h"
 #include "cli/cmd_account.h"
+#include "server/broker.h"
 
 #define USUAL_MAX 9 /* of one kind; who converts that often gives a path */
 
@@ -100,18 +101,23 @@ enum error_code account_path_parse(const struct home *home, const char *given,
 	return home_check_root(home, account->mail_root, error);
 }
 
-/* The mailbox of a system user, where Postern runs as root and there is a folder of them. */
+/* The mailbox of a system user, where Postern runs as root and there is a folder of them. Nobody
+ * else has one there: it would be refused at the first message. */
 static bool system_spool(const struct home *home, struct account *account)
 {
 	size_t local = strcspn(account->name, "@");
 	struct bytes name = {account->name, local};
+	uid_t owner;
 
 	for (uint32_t i = 1; i < home->roots->count; i++) {
 		if (strcmp(home->roots->path[i], MAIL_ROOTS_SYSTEM) != 0 ||
 		    memchr(name.data, '/', local) || account_path_check(name, NULL) != ERROR_NONE)
 			continue;
+		if (!bytes_to_string(name, account->path, sizeof(account->path)) ||
+		    !broker_system_owner(account->path, &owner))
+			return false;
 		account->mail_root = i;
-		return bytes_to_string(name, account->path, sizeof(account->path));
+		return true;
 	}
 	return false;
 }

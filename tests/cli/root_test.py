@@ -76,6 +76,18 @@ class AsRoot(Case):
         self.postern("account", "remove", "nobody", "--delete-mail")
         self.assertEqual(os.path.getsize(spool), 0)
 
+    @unittest.skipUnless(users_are_there(), "the users postern and postern-auth are missing")
+    def test_the_usual_place_of_a_spool(self):
+        """/var/mail is for system users, and for nobody else."""
+        rows = [("nobody@example.org", "/var/mail/nobody"),
+                ("no-system-user@example.org",
+                 self.root + "/mail/example.org/no-system-user")]
+        for name, path in rows:
+            with self.subTest(name=name):
+                done = self.add(name, "--store", "spool")
+                self.assertEqual(done.out,
+                                 "added %s; its mail will be kept in %s\n" % (name, path))
+
     def assert_owner(self, path, uid):
         status = os.stat(path)
         self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (uid, 8, 0o660))
