@@ -153,14 +153,13 @@ static enum error_code read_any(const struct config *config, const struct instan
 }
 
 enum error_code certificate_load(const struct config *config, const struct instance *instance,
-				 const char *host, struct certificate *certificate_out,
-				 struct error *error)
+				 struct certificate *certificate_out, struct error *error)
 {
 	enum error_code code = read_any(config, instance, certificate_out, error);
 
 	if (code == ERROR_NO_INPUT && !config->tls_certificate[0] &&
 	    certificate_out->certificate_pem.length == 0) {
-		code = make_pair(instance, host, certificate_out, error);
+		code = make_pair(instance, config->host, certificate_out, error);
 		certificate_look(config, instance, &certificate_out->mark);
 	}
 	if (code == ERROR_NONE)

@@ -25,8 +25,7 @@ struct certificate {
  * there is none; and sees whether TLS can use it. A pair that has expired is used, and logged. With
  * an error *certificate_out is empty. */
 enum error_code certificate_load(const struct config *config, const struct instance *instance,
-				 const char *host, struct certificate *certificate_out,
-				 struct error *error);
+				 struct certificate *certificate_out, struct error *error);
 
 /* The same in place of one that serves: nothing is made, and it must be valid now. */
 enum error_code certificate_reload(const struct config *config, const struct instance *instance,

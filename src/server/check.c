@@ -159,6 +159,20 @@ static void check_addresses(struct check *check)
 		close(bound[--count]);
 }
 
+/* RFC 5321 section 2.3.5: a name in full. */
+static void check_host(struct check *check)
+{
+	const struct config *config = check->config;
+	bool smtp = false;
+
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		smtp = smtp || config->listeners[i].kind == LISTENER_SMTP;
+	if (smtp && !strchr(config->host, '.'))
+		(void)fprintf(check->notes,
+			      "note: SMTP greets as %s, which is no full name; set host-name\n",
+			      config->host);
+}
+
 static enum error_code open_accounts(struct check *check, struct error *error)
 {
 	struct directory *directory;
@@ -239,6 +253,7 @@ void check_all(const struct config *config, struct problems *problems, FILE *not
 	check_folders(&check);
 	check_certificate(&check);
 	check_addresses(&check);
+	check_host(&check);
 	check_mail_roots(&check);
 	/* Without anybody to become, which was said, nothing can be tried as such. */
 	if (!check.instance.as_root ||

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts/directory.h"
 #include "base/nearest.h"
 #include "base/number.h"
 #include "server/config_private.h"
@@ -24,7 +25,8 @@ enum setting_kind {
 	SETTING_USERS,    /* repeatable */
 	SETTING_NUMBER,
 	SETTING_SWITCH,
-	SETTING_CHOICE
+	SETTING_CHOICE,
+	SETTING_DOMAIN
 };
 
 struct setting {
@@ -82,6 +84,12 @@ static const struct setting settings[] = {
 	 .argument = "ADDR|unix:PATH",
 	 .fallback = "none",
 	 .help = "tells Postfix which recipients and domains there are; repeatable"},
+	{.key = "host-name",
+	 .kind = SETTING_DOMAIN,
+	 MEMBER(host),
+	 .argument = "NAME",
+	 .fallback = "that of the machine",
+	 .help = "the server's name to peers, in full: mail.example.org"},
 	{.key = "message-octets-max",
 	 .kind = SETTING_NUMBER,
 	 MEMBER(message_octets_max),
@@ -283,6 +291,14 @@ static void set_choice(struct config_source *source, const struct setting *setti
 	config_complain(source, what, value);
 }
 
+static void set_domain(struct config_source *source, const char *value, char name[DOMAIN_MAX + 1])
+{
+	struct error why;
+
+	if (account_domain_normalise(bytes_of(value), name, &why) != ERROR_NONE)
+		config_complain(source, why.text, value);
+}
+
 static void set_once(struct config_source *source, const struct setting *setting, const char *value)
 {
 	void *member = (char *)source->config + setting->offset;
@@ -295,6 +311,8 @@ static void set_once(struct config_source *source, const struct setting *setting
 		set_switch(source, value, member);
 	else if (setting->kind == SETTING_CHOICE)
 		set_choice(source, setting, value, member);
+	else if (setting->kind == SETTING_DOMAIN)
+		set_domain(source, value, member);
 	else
 		(void)set_path(source, value, member);
 }
@@ -390,6 +408,13 @@ static void read_flags(struct config_source *source, int argc, char *const *argv
 
 /* ---- defaults ---- */
 
+static void set_host(char host[DOMAIN_MAX + 1])
+{
+	if (gethostname(host, DOMAIN_MAX) != 0 || host[0] == '\0')
+		(void)snprintf(host, DOMAIN_MAX + 1, "localhost");
+	host[DOMAIN_MAX] = '\0';
+}
+
 static void set_defaults(struct config *config)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -401,6 +426,7 @@ static void set_defaults(struct config *config)
 	config->message_octets_max = MESSAGE_OCTETS_MAX;
 	config->megabytes_per_user = USER_MEGABYTES;
 	config_trust_loopback(config);
+	set_host(config->host);
 	config->log_level = LOG_LEVEL_INFO;
 }
 

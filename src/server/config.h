@@ -38,6 +38,7 @@ struct config {
 	uint32_t listener_count; /* the LMTP socket ROOT/run/lmtp.sock is always among them */
 	bool default_listeners;  /* no address of POP3 was named */
 	uint32_t workers;
+	char host[DOMAIN_MAX + 1]; /* our name to peers; else that of the machine */
 	bool allow_plaintext;
 	bool apop;
 	uint32_t connections_per_address; /* of one worker; 0: any number */
@@ -50,13 +51,14 @@ struct config {
 	char tls_certificate[PATH_MAX]; /* "": the pair in ROOT/tls */
 	char tls_key[PATH_MAX];
 	char mail_roots[CONFIG_MAIL_ROOTS_MAX][PATH_MAX]; /* further ones, absolute */
-	uint32_t mail_root_lines[CONFIG_MAIL_ROOTS_MAX]; /* of the file; 0: a flag */
+	uint32_t mail_root_lines[CONFIG_MAIL_ROOTS_MAX];  /* of the file; 0: a flag */
 	uint32_t mail_root_count;
 	uint32_t log_to;     /* enum log_target */
 	uint32_t log_format; /* enum log_format */
 	uint32_t log_level;  /* enum log_level */
-	uint32_t lines[CONFIG_KEYS_MAX]; /* of each key, the first if repeated; for config_place() */
-	int argument_count;  /* the flags as given, for a reload; borrowed */
+	uint32_t
+		lines[CONFIG_KEYS_MAX]; /* of each key, the first if repeated; for config_place() */
+	int argument_count;             /* the flags as given, for a reload; borrowed */
 	char *const *arguments;
 };
 
@@ -71,8 +73,8 @@ enum error_code config_parse(int argc, char *const *argv, const char *root,
 			     struct config *config_out, struct error *error);
 
 /* Where a key was set, for an error that is found when its value is used:
- * "ROOT/postern.conf line 3: tls-cert", or "--tls-cert". The second takes the line of one of several
- * values. */
+ * "ROOT/postern.conf line 3: tls-cert", or "--tls-cert". The second takes the line of one of
+ * several values. */
 #define CONFIG_PLACE_OCTETS 300
 const char *config_place(const struct config *config, const char *key,
 			 char room[CONFIG_PLACE_OCTETS]);

@@ -72,7 +72,7 @@ static void send_configure(struct process *process, const struct process_orders 
 	message.log_level = orders->config->log_level;
 	message.log_target = orders->config->log_to;
 	message.log_format = orders->config->log_format;
-	(void)bytes_to_string(bytes_of(orders->host), message.host, sizeof(message.host));
+	(void)bytes_to_string(bytes_of(orders->config->host), message.host, sizeof(message.host));
 	channel_send(process->channel, &message, auth ? for_auth : for_worker,
 		     auth ? 2 : WORKER_FOLDERS + message.mail_roots);
 }

@@ -35,7 +35,6 @@ struct process_orders {
 	const struct config *config;
 	const struct instance *instance;
 	const struct mail_folders *mail;
-	const char *host;
 	uid_t owner_uid;
 	int control;
 	int log; /* standard error of the children */

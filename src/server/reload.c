@@ -68,8 +68,8 @@ void supervisor_reload(struct supervisor *supervisor)
 	if (supervisor->draining || supervisor->reload_again)
 		return;
 	notify_reloading(&supervisor->notify);
-	if (settings_load(&supervisor->settings, &supervisor->given, &supervisor->instance,
-			  supervisor->host, &loaded, &error) != ERROR_NONE) {
+	if (settings_load(&supervisor->settings, &supervisor->given, &supervisor->instance, &loaded,
+			  &error) != ERROR_NONE) {
 		log_event(LOG_LEVEL_ERROR, "reload", "kept=old error=\"%s\"", error.text);
 		notify_send(&supervisor->notify, "READY=1");
 		return;

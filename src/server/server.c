@@ -56,13 +56,6 @@ static void raise_descriptor_limit(bool as_root)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void find_host(char host[DOMAIN_MAX + 1])
-{
-	if (gethostname(host, DOMAIN_MAX) != 0 || host[0] == '\0')
-		(void)bytes_to_string(BYTES("localhost"), host, DOMAIN_MAX + 1);
-	host[DOMAIN_MAX] = '\0';
-}
-
 /* A server of this root that is about to end is waited for; clients that come meanwhile wait too.
  */
 static enum error_code lock(struct supervisor *supervisor, bool wait, struct error *error)
@@ -102,7 +95,7 @@ static enum error_code open_all(struct supervisor *supervisor, struct error *err
 	if (code == ERROR_NONE)
 		code = activation_take(&settings->config, &supervisor->given, error);
 	if (code == ERROR_NONE)
-		code = certificate_load(&settings->config, &supervisor->instance, supervisor->host,
+		code = certificate_load(&settings->config, &supervisor->instance,
 					&settings->certificate, error);
 	if (code == ERROR_NONE)
 		code = mail_folders_open(&settings->config, &supervisor->instance, &settings->mail,
@@ -139,7 +132,6 @@ static bool start_all(struct supervisor *supervisor)
 	if (!supervisor->loop || !supervisor_listen_to_signals(supervisor) || !open_log(supervisor))
 		return false;
 	supervisor->orders.instance = &supervisor->instance;
-	supervisor->orders.host = supervisor->host;
 	supervisor->orders.loop = supervisor->loop;
 	supervisor->orders.on_message = supervisor_on_message;
 	supervisor->orders.on_closed = supervisor_on_closed;
@@ -191,7 +183,6 @@ int server_run(const struct config *config, const char *version)
 	log_open("supervisor", LOG_LEVEL_INFO);
 	notify_open(&supervisor.notify);
 	supervisor.settings.config = *config;
-	find_host(supervisor.host);
 	describe(&supervisor, version);
 	raise_descriptor_limit(geteuid() == 0);
 	if (open_all(&supervisor, &error) != ERROR_NONE) {

@@ -25,8 +25,8 @@ static void keep_log(const struct config *old, struct config *fresh)
 }
 
 enum error_code settings_load(const struct settings *old, const struct sockets *given,
-			      const struct instance *instance, const char *host,
-			      struct settings *settings_out, struct error *error)
+			      const struct instance *instance, struct settings *settings_out,
+			      struct error *error)
 {
 	const struct config *config = &old->config;
 	enum error_code code = config_parse(config->argument_count, config->arguments, config->root,
@@ -34,8 +34,8 @@ enum error_code settings_load(const struct settings *old, const struct sockets *
 
 	if (code == ERROR_NONE) {
 		keep_log(config, &settings_out->config);
-		code = certificate_load(&settings_out->config, instance, host,
-					&settings_out->certificate, error);
+		code = certificate_load(&settings_out->config, instance, &settings_out->certificate,
+					error);
 	}
 	if (code != ERROR_NONE)
 		return code;

@@ -20,8 +20,8 @@ struct settings {
  * Where the log goes, and how, stays: auth and the supervisor live on. With an error there is
  * nothing to be freed. */
 enum error_code settings_load(const struct settings *old, const struct sockets *given,
-			      const struct instance *instance, const char *host,
-			      struct settings *settings_out, struct error *error);
+			      const struct instance *instance, struct settings *settings_out,
+			      struct error *error);
 
 /* Lets go of what is not in `kept`, too. */
 void settings_free(struct settings *settings, const struct settings *kept);

@@ -30,7 +30,6 @@ struct supervisor {
 	struct certificate_mark refused, doubted; /* pairs on disk that could not be used */
 	uint64_t drain_since_ms;
 	uint8_t tickets[2][TLS_TICKET_KEY_OCTETS];
-	char host[DOMAIN_MAX + 1];
 	uint32_t generation;
 	bool announced; /* `ready` was printed */
 	bool reloading; /* new workers are on their way */

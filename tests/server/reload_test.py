@@ -4,6 +4,7 @@
 import os
 import poplib
 import signal
+import smtplib
 import ssl
 import subprocess
 import threading
@@ -174,6 +175,25 @@ class Reload(unittest.TestCase):
             server.wait_for(r"reload: done=yes")
             self.assertEqual(server.stop(), 0)
         server.close()
+
+
+class Host(unittest.TestCase):
+    @in_every_mode
+    def test_name(self, mode):
+        """In the greetings, and after a reload."""
+        with Server(mode, "--smtp", "127.0.0.1:0") as server:
+            with open(os.path.join(server.root, "postern.conf"), "w") as file:
+                file.write("[serve]\nhost-name = Mail.Example.org\n")
+            since = server.mark()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"reload: done=yes", since=since)
+            with smtplib.SMTP() as smtp:
+                greeting = smtp.connect("127.0.0.1", server.ports["smtp"])
+                self.assertEqual(greeting[1].split()[0], b"mail.example.org")
+            self.assertIn(b"mail.example.org", server.connect().getwelcome())
+            server.send(b"Subject: x\r\n\r\n")
+            text = b"\n".join(server.login().retr(1)[1])
+            self.assertIn(b"by mail.example.org with LMTP", text)
 
 
 class Log(unittest.TestCase):
