@@ -1,10 +1,10 @@
 /*
  * convert: see convert.h.
  *
- * While it works, the old and the new maildrop share what is kept by account number: the index
- * (a cache: each kind finds out that one is not its own), and ROOT/uids, whose lines name one
- * message each and are only added. So no kind's `erase` is used here, which would remove the lines
- * of both; mail goes as a session removes it, all that was seen and nothing else.
+ * While it works, the old and the new maildrop share the index, which is kept by account number (a
+ * cache: each kind finds out that one is not its own). No kind's `erase` is used here: other
+ * programs may have delivered to either place; mail goes as a session removes it, all that was seen
+ * or copied and nothing else.
  */
 #include "store/convert.h"
 
@@ -17,6 +17,7 @@
 #include "store/index.h"
 #include "store/lock.h"
 #include "store/names.h"
+#include "store/uid_set.h"
 
 /* ---- removing ---- */
 
@@ -68,14 +69,36 @@ static enum store_result count(const struct store_root *root, const struct place
 	return STORE_OK;
 }
 
+static enum store_result remove_known(struct maildrop *maildrop, const struct uid_set *known,
+				      struct error *error)
+{
+	uint32_t messages = maildrop_summary(maildrop).messages;
+	uint8_t *marks = calloc((size_t)messages / 8 + 1, 1);
+	enum store_result result = STORE_OK;
+	if (marks == NULL)
+		return store_failure(error, -ENOMEM, "while removing messages");
+	for (uint32_t i = 0; i < messages && result == STORE_OK; i++) {
+		struct maildrop_entry entry;
+		result = maildrop_table(maildrop, i + 1, 1, false, &entry, error);
+		if (result == STORE_OK && uid_set_has(known, entry.uid))
+			marks[i / 8] |= (uint8_t)(1U << i % 8);
+	}
+	if (result == STORE_OK)
+		result = maildrop_update(maildrop, marks, error);
+	free(marks);
+	return result;
+}
+
+/* The copy goes, and nothing else: an MTA may have delivered to the new place meanwhile. */
 static enum store_result discard(const struct store_root *root, const struct place *place,
-				 struct error *error)
+				 const struct uid_set *copied, struct error *error)
 {
 	struct maildrop *maildrop;
 	enum store_result result = maildrop_open(root, place, STORE_SESSION, &maildrop, error);
 	if (result != STORE_OK)
 		return result;
-	result = empty(root, place, maildrop, error);
+	result = place->kind == STORE_MBOX ? remove_file(root, place, error)
+					   : remove_known(maildrop, copied, error);
 	maildrop_close(maildrop);
 	index_remove(root, place->account);
 	return result;
@@ -102,10 +125,16 @@ static bool same_place(const struct place *a, const struct place *b)
 static enum store_result undo(const struct store_root *root, const struct place *old,
 			      const struct place *copy, struct error *error)
 {
-	uint32_t messages;
-	enum store_result result = count(root, old, &messages, error);
+	struct uid_set copied = {0};
+	struct maildrop *maildrop;
+	enum store_result result = maildrop_open(root, old, STORE_PEEK, &maildrop, error);
+	if (result != STORE_OK)
+		return result;
+	result = uid_set_take(&copied, maildrop, error);
+	maildrop_close(maildrop);
 	if (result == STORE_OK)
-		result = discard(root, copy, error);
+		result = discard(root, copy, &copied, error);
+	uid_set_free(&copied);
 	return result == STORE_OK ? forget(root, old->account, error) : result;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/lock.h"
+#include "store/uid_set.h"
 
 #define BATCH_MESSAGES 256
 #define BATCH_OCTETS   (8ULL * 1024 * 1024)
@@ -24,8 +25,7 @@ struct copied {
 struct copier {
 	struct copying *work;
 	char *octets; /* READ_OCTETS */
-	char (*known)[UID_MAX + 1];
-	size_t known_count;
+	struct uid_set known;
 	struct copied batch[BATCH_MESSAGES];
 	struct delivery_request requests[BATCH_MESSAGES];
 	size_t count;
@@ -127,29 +127,6 @@ static enum store_result take(struct copier *copier, uint32_t number,
 
 /* ---- which ones ---- */
 
-static int compare_uids(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static enum store_result list_known(struct copier *copier, struct maildrop *to, struct error *error)
-{
-	uint32_t count = maildrop_summary(to).messages;
-	copier->known = calloc((size_t)count + 1, sizeof *copier->known);
-	if (copier->known == NULL)
-		return no_memory(error);
-	for (uint32_t number = 1; number <= count; number++) {
-		struct maildrop_entry entry;
-		enum store_result result = maildrop_table(to, number, 1, false, &entry, error);
-		if (result != STORE_OK)
-			return result;
-		memcpy(copier->known[number - 1], entry.uid, sizeof entry.uid);
-	}
-	copier->known_count = count;
-	qsort(copier->known, count, sizeof *copier->known, compare_uids);
-	return STORE_OK;
-}
-
 static enum store_result learn_known(struct copier *copier, struct error *error)
 {
 	struct maildrop *to;
@@ -159,15 +136,9 @@ static enum store_result learn_known(struct copier *copier, struct error *error)
 		maildrop_open(copier->work->root, copier->work->to, STORE_PEEK, &to, error);
 	if (result != STORE_OK)
 		return result;
-	result = list_known(copier, to, error);
+	result = uid_set_take(&copier->known, to, error);
 	maildrop_close(to);
 	return result;
-}
-
-static bool is_known(const struct copier *copier, const char *uid)
-{
-	return copier->known_count > 0 && bsearch(uid, copier->known, copier->known_count,
-						  sizeof *copier->known, compare_uids) != NULL;
 }
 
 static enum store_result copy_block(struct copier *copier, uint32_t first, uint32_t count,
@@ -177,7 +148,7 @@ static enum store_result copy_block(struct copier *copier, uint32_t first, uint3
 	enum store_result result =
 		maildrop_table(copier->work->from, first, count, false, entries, error);
 	for (uint32_t i = 0; i < count && result == STORE_OK; i++)
-		if (!is_known(copier, entries[i].uid))
+		if (!uid_set_has(&copier->known, entries[i].uid))
 			result = take(copier, first + i, &entries[i], error);
 	return result;
 }
@@ -209,7 +180,7 @@ enum store_result convert_copy(struct copying *copying, struct error *error)
 		copier->octets != NULL ? copy_all(copier, error) : no_memory(error);
 	clear(copier);
 	free(copier->octets);
-	free(copier->known);
+	uid_set_free(&copier->known);
 	free(copier);
 	return result;
 }
@@ -224,20 +195,32 @@ static enum store_result differ(struct error *error, uint32_t number)
 	return STORE_IO;
 }
 
-enum store_result convert_compare(struct maildrop *from, struct maildrop *to, struct error *error)
+/* The message of `to` that this one has become, at *at or behind it: what other programs have
+ * delivered there meanwhile stands between. */
+static enum store_result find_twin(struct maildrop *to, const struct maildrop_entry *mine,
+				   uint32_t number, uint32_t *at, struct error *error)
 {
-	struct maildrop_summary ours = maildrop_summary(from), theirs = maildrop_summary(to);
-	if (ours.messages != theirs.messages || ours.octets != theirs.octets)
-		return differ(error, 0);
-	for (uint32_t number = 1; number <= ours.messages; number++) {
-		struct maildrop_entry mine, other;
-		enum store_result result = maildrop_table(from, number, 1, false, &mine, error);
-		if (result == STORE_OK)
-			result = maildrop_table(to, number, 1, false, &other, error);
+	while (*at <= maildrop_summary(to).messages) {
+		struct maildrop_entry other;
+		enum store_result result = maildrop_table(to, (*at)++, 1, false, &other, error);
 		if (result != STORE_OK)
 			return result;
-		if (mine.octets != other.octets || strcmp(mine.uid, other.uid) != 0)
-			return differ(error, number);
+		if (mine->octets == other.octets && strcmp(mine->uid, other.uid) == 0)
+			return STORE_OK;
 	}
-	return STORE_OK;
+	return differ(error, number);
+}
+
+enum store_result convert_compare(struct maildrop *from, struct maildrop *to, struct error *error)
+{
+	enum store_result result = STORE_OK;
+	uint32_t at = 1;
+	for (uint32_t number = 1; number <= maildrop_summary(from).messages && result == STORE_OK;
+	     number++) {
+		struct maildrop_entry mine;
+		result = maildrop_table(from, number, 1, false, &mine, error);
+		if (result == STORE_OK)
+			result = find_twin(to, &mine, number, &at, error);
+	}
+	return result;
 }

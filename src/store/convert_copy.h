@@ -21,8 +21,8 @@ struct copying {
 /* Results: OK, AGAIN, CHANGED, FULL, EXISTS, IO (ERROR_DATA: a message fails its checksum). */
 enum store_result convert_copy(struct copying *copying, struct error *error);
 
-/* Does `to` have the same messages in the same order: octets and unique-ids? OK, or IO with the
- * first difference. */
+/* Does `to` have all these messages in their order: octets and unique-ids? Others may stand between
+ * them, of programs that deliver there as well. OK, or IO with the first that is missing. */
 enum store_result convert_compare(struct maildrop *from, struct maildrop *to, struct error *error);
 
 #endif

@@ -1,6 +1,8 @@
 /*
  * convert: from each kind to each other, and from each state that an interruption can leave.
  */
+#include <errno.h>
+
 #include "store/convert.h"
 
 #include "store/test_scene.h"
@@ -151,6 +153,11 @@ static const struct {
 	{"mbox to mbox", STORE_MBOX, STORE_MBOX, "elsewhere/deep/alice"},
 	{"Maildir to mbox", STORE_MAILDIR, STORE_MBOX, "example.org/alice~mbox"},
 	{"Maildir to Maildir", STORE_MAILDIR, STORE_MAILDIR, "elsewhere/alice"},
+	{"mbox to spool", STORE_MBOX, STORE_SPOOL, "example.org/alice~spool"},
+	{"spool to mbox", STORE_SPOOL, STORE_MBOX, "example.org/alice~mbox"},
+	{"spool to Maildir", STORE_SPOOL, STORE_MAILDIR, "example.org/alice~maildir"},
+	{"Maildir to spool", STORE_MAILDIR, STORE_SPOOL, "elsewhere/alice"},
+	{"spool to spool", STORE_SPOOL, STORE_SPOOL, "elsewhere/alice"},
 };
 
 #define EACH_ROW(scene)                                                                            \
@@ -184,6 +191,33 @@ static void test_there_and_back(void **state)
 		expect_clean(&scene);
 		scene_end(&scene);
 	}
+}
+
+/* Through all kinds and home again, with one name for the account. */
+static void test_through_all_kinds(void **state)
+{
+	static const struct {
+		enum store_kind kind;
+		const char *path;
+	} steps[] = {{STORE_SPOOL, "example.org/alice~spool"},
+		     {STORE_MAILDIR, "example.org/alice~maildir"},
+		     {STORE_MBOX, "example.org/alice"}};
+	struct commit committing = {.result = STORE_OK, .happens = true};
+	struct scene scene;
+	(void)state;
+	test_row("mbox, spool, Maildir, mbox");
+	scene_begin(&scene, STORE_MBOX);
+	fill(&scene, MESSAGES);
+	remember_uids(&scene, MESSAGES);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		struct conversion conversion =
+			begin(&scene, steps[i].kind, steps[i].path, &committing);
+		assert_int_equal(run(&scene, &conversion), STORE_OK);
+		assert_true(conversion.committed && !conversion.old_left);
+		expect(&scene, MESSAGES);
+		expect_clean(&scene);
+	}
+	scene_end(&scene);
 }
 
 static void test_old_places_are_changed(void **state)
@@ -266,6 +300,64 @@ static void test_refused_commit(void **state)
 		expect_clean(&scene);
 		scene_end(&scene);
 	}
+}
+
+/* Another program's message, put where the mail is moving to. */
+static void deliver_there(const struct scene *scene, const struct place *there)
+{
+	char name[MAILDROP_PATH_MAX + 32], path[MAILDROP_PATH_MAX + 128];
+	bool folder = there->kind == STORE_MAILDIR;
+	struct bytes text =
+		folder ? BYTES("Subject: other\n\nx\n")
+		       : BYTES("From a@b Sun Nov 22 02:01:00 2026\nSubject: other\n\nx\n\n");
+	snprintf(name, sizeof name, "mail/%s%s", there->path,
+		 folder ? "/new/1795312999.other" : "");
+	snprintf(path, sizeof path, "%s/%s", scene->path, name);
+	for (char *at = path + strlen(scene->path) + 1; (at = strchr(at, '/')) != NULL; at++) {
+		*at = '\0';
+		assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+		*at = '/';
+	}
+	FILE *file = fopen(path, "a");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text.data, 1, text.length, file), text.length);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void deliver_once(void *context, uint64_t done, uint64_t total)
+{
+	struct commit *committing = context;
+	(void)done;
+	(void)total;
+	if (committing->times++ == 0)
+		deliver_there(committing->scene, committing->to);
+}
+
+/* It stays, whether the move is given up or comes to its end. */
+static void test_others_mail_stays(void **state)
+{
+	static const enum store_result results[] = {STORE_IO, STORE_OK};
+	struct scene scene;
+	(void)state;
+	for (size_t end = 0; end < 2; end++)
+		EACH_ROW(scene)
+		{
+			struct commit committing = {.result = results[end],
+						    .happens = results[end] == STORE_OK};
+			fill(&scene, 3);
+			struct conversion conversion =
+				begin(&scene, rows[row].to, rows[row].path, &committing);
+			if (rows[row].to != STORE_MBOX)
+				conversion.progress = deliver_once;
+			assert_int_equal(run(&scene, &conversion), results[end]);
+			assert_int_equal(count_at(&scene, &conversion.to),
+					 (rows[row].to != STORE_MBOX) +
+						 (results[end] == STORE_OK ? 3 : 0));
+			assert_int_equal(
+				count_at(&scene, &scene.place),
+				results[end] == STORE_OK && rows[row].to != STORE_MBOX ? 4 : 3);
+			scene_end(&scene);
+		}
 }
 
 static void test_mail_in_the_new_place(void **state)
@@ -358,8 +450,8 @@ static void test_straggler(void **state)
 		assert_int_equal(store_convert_resume(&scene.root, &scene.place, &resumed, &error),
 				 STORE_OK);
 		expect(&scene, 4);
+		expect_clean(&scene); /* before another look at the old place takes the index */
 		assert_int_equal(count_at(&scene, &first), 0);
-		expect_clean(&scene);
 		scene_end(&scene);
 	}
 }
@@ -400,7 +492,7 @@ static void test_sender_and_date_stay(void **state)
 		struct maildrop *maildrop = scene_open(&scene);
 		maildrop_envelope(maildrop, 1, &envelope);
 		assert_int_equal(envelope.received_unix_seconds, 1795312860);
-		if (rows[row].from == STORE_MBOX && rows[row].to == STORE_MBOX)
+		if (rows[row].from != STORE_MAILDIR && rows[row].to != STORE_MAILDIR)
 			test_equal_bytes(bytes_of(envelope.sender), BYTES("bob@example.net"));
 		maildrop_close(maildrop);
 		scene_end(&scene);
@@ -409,9 +501,11 @@ static void test_sender_and_date_stay(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_there_and_back),
+	cmocka_unit_test(test_through_all_kinds),
 	cmocka_unit_test(test_old_places_are_changed),
 	cmocka_unit_test(test_locks),
 	cmocka_unit_test(test_refused_commit),
+	cmocka_unit_test(test_others_mail_stays),
 	cmocka_unit_test(test_mail_in_the_new_place),
 	cmocka_unit_test(test_resume),
 	cmocka_unit_test(test_straggler),
