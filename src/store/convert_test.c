@@ -1,6 +1,8 @@
 /*
  * convert: from each kind to each other, and from each state that an interruption can leave.
  */
+#include <errno.h>
+
 #include "store/convert.h"
 
 #include "store/test_scene.h"
@@ -300,6 +302,64 @@ static void test_refused_commit(void **state)
 	}
 }
 
+/* Another program's message, put where the mail is moving to. */
+static void deliver_there(const struct scene *scene, const struct place *there)
+{
+	char name[MAILDROP_PATH_MAX + 32], path[MAILDROP_PATH_MAX + 128];
+	bool folder = there->kind == STORE_MAILDIR;
+	struct bytes text =
+		folder ? BYTES("Subject: other\n\nx\n")
+		       : BYTES("From a@b Sun Nov 22 02:01:00 2026\nSubject: other\n\nx\n\n");
+	snprintf(name, sizeof name, "mail/%s%s", there->path,
+		 folder ? "/new/1795312999.other" : "");
+	snprintf(path, sizeof path, "%s/%s", scene->path, name);
+	for (char *at = path + strlen(scene->path) + 1; (at = strchr(at, '/')) != NULL; at++) {
+		*at = '\0';
+		assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+		*at = '/';
+	}
+	FILE *file = fopen(path, "a");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text.data, 1, text.length, file), text.length);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void deliver_once(void *context, uint64_t done, uint64_t total)
+{
+	struct commit *committing = context;
+	(void)done;
+	(void)total;
+	if (committing->times++ == 0)
+		deliver_there(committing->scene, committing->to);
+}
+
+/* It stays, whether the move is given up or comes to its end. */
+static void test_others_mail_stays(void **state)
+{
+	static const enum store_result results[] = {STORE_IO, STORE_OK};
+	struct scene scene;
+	(void)state;
+	for (size_t end = 0; end < 2; end++)
+		EACH_ROW(scene)
+		{
+			struct commit committing = {.result = results[end],
+						    .happens = results[end] == STORE_OK};
+			fill(&scene, 3);
+			struct conversion conversion =
+				begin(&scene, rows[row].to, rows[row].path, &committing);
+			if (rows[row].to != STORE_MBOX)
+				conversion.progress = deliver_once;
+			assert_int_equal(run(&scene, &conversion), results[end]);
+			assert_int_equal(count_at(&scene, &conversion.to),
+					 (rows[row].to != STORE_MBOX) +
+						 (results[end] == STORE_OK ? 3 : 0));
+			assert_int_equal(
+				count_at(&scene, &scene.place),
+				results[end] == STORE_OK && rows[row].to != STORE_MBOX ? 4 : 3);
+			scene_end(&scene);
+		}
+}
+
 static void test_mail_in_the_new_place(void **state)
 {
 	struct scene scene;
@@ -445,6 +505,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_old_places_are_changed),
 	cmocka_unit_test(test_locks),
 	cmocka_unit_test(test_refused_commit),
+	cmocka_unit_test(test_others_mail_stays),
 	cmocka_unit_test(test_mail_in_the_new_place),
 	cmocka_unit_test(test_resume),
 	cmocka_unit_test(test_straggler),
