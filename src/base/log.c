@@ -111,9 +111,33 @@ static ssize_t write_line(const char *text, size_t length)
 	return poll(&ready, 1, 0) == 1 ? write(STDERR_FILENO, text, length) : -1;
 }
 
-static bool connect_logger(void)
+/* A descriptor, or -1. */
+static int connect_to(const char *path)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (descriptor >= 0 &&
+	    bytes_to_string(bytes_of(path), name.sun_path, sizeof(name.sun_path)) &&
+	    connect(descriptor, (const struct sockaddr *)&name, sizeof(name)) == 0)
+		return descriptor;
+	if (descriptor >= 0)
+		close(descriptor);
+	return -1;
+}
+
+const char *log_missing_logger(enum log_target target)
+{
+	const char *path = target == LOG_TO_SYSLOG ? SYSLOG_SOCKET : JOURNAL_SOCKET;
+	int descriptor = target == LOG_TO_STDERR ? STDERR_FILENO : connect_to(path);
+
+	if (descriptor > STDERR_FILENO)
+		close(descriptor);
+	return descriptor < 0 ? path : NULL;
+}
+
+static bool connect_logger(void)
+{
 	uint64_t now_ms = clock_monotonic_ms();
 
 	if (logger >= 0)
@@ -121,15 +145,8 @@ static bool connect_logger(void)
 	if (logger_tried_ms != 0 && now_ms - logger_tried_ms < CONNECT_MS)
 		return false;
 	logger_tried_ms = now_ms;
-	logger = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (logger < 0)
-		return false;
-	if (bytes_to_string(bytes_of(output.socket), name.sun_path, sizeof(name.sun_path)) &&
-	    connect(logger, (const struct sockaddr *)&name, sizeof(name)) == 0)
-		return true;
-	close(logger);
-	logger = -1;
-	return false;
+	logger = connect_to(output.socket);
+	return logger >= 0;
 }
 
 static ssize_t send_packet(const char *packet, size_t length)

@@ -41,6 +41,9 @@ struct log_output {
 /* From now on there. A logger that does not answer is tried again, at most once a second. */
 void log_redirect(const struct log_output *output);
 
+/* NULL when somebody takes what is sent to this target now, else where nobody listens. */
+const char *log_missing_logger(enum log_target target);
+
 /* event is one word, the rest `key=value` pairs in our own format string. */
 void log_event(enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

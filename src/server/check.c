@@ -159,6 +159,16 @@ static void check_addresses(struct check *check)
 		close(bound[--count]);
 }
 
+static void check_log(struct check *check)
+{
+	const char *missing = log_missing_logger((enum log_target)check->config->log_to);
+	char place[CONFIG_PLACE_OCTETS];
+
+	if (missing)
+		(void)problems_add(check->problems, ERROR_CONFIG, "%s: nobody listens at %s",
+				   config_place(check->config, "log-to", place), missing);
+}
+
 /* RFC 5321 section 2.3.5: a name in full. */
 static void check_host(struct check *check)
 {
@@ -254,6 +264,7 @@ void check_all(const struct config *config, struct problems *problems, FILE *not
 	check_certificate(&check);
 	check_addresses(&check);
 	check_host(&check);
+	check_log(&check);
 	check_mail_roots(&check);
 	/* Without anybody to become, which was said, nothing can be tried as such. */
 	if (!check.instance.as_root ||

@@ -118,6 +118,13 @@ static bool open_log(struct supervisor *supervisor)
 	struct log_output output = {.target = (enum log_target)config->log_to,
 				    .format = (enum log_format)config->log_format,
 				    .level = (enum log_level)config->log_level};
+	const char *missing = log_missing_logger(output.target);
+
+	if (missing)
+		(void)fprintf(stderr,
+			      "postern serve: the log is lost until there is somebody to take it: "
+			      "nobody listens at %s\n",
+			      missing);
 
 	supervisor->orders.log = STDERR_FILENO;
 	if (output.target != LOG_TO_STDERR)

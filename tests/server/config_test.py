@@ -141,6 +141,21 @@ class Check(unittest.TestCase):
         server.close()
 
     @in_every_mode
+    def test_no_logger(self, mode):
+        """A server whose log goes nowhere says so where it was started."""
+        for target, path in (("journal", "/run/systemd/journal/socket"), ("syslog", "/dev/log")):
+            if os.path.exists(path):
+                self.skipTest("there is one")
+            with self.subTest(target):
+                server = Server(mode)
+                code, _, errors = self.check(server, "--pop3", "127.0.0.1:0", "--log-to", target)
+                self.assertEqual(code, 78)
+                self.assertIn("--log-to: nobody listens at %s" % path, errors)
+                server.flags += ["--log-to", target]
+                with server:
+                    server.wait_for(r"nobody listens at %s" % path)
+
+    @in_every_mode
     def test_every_one_of_many(self, mode):
         server = Server(mode)
         self.write(server, "[serve]\n" + "".join("wrong%d = 1\n" % i for i in range(500)))
