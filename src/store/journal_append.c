@@ -123,10 +123,22 @@ static int fill_room(const struct journal_append *append, struct file *file)
 	return result < 0 ? result : file_sync(file);
 }
 
-/* The journal goes only once it is certain that no room is left in the file. */
+/* Is the file as long as it must be? One that takes none of our locks may have appended to it. */
+static int has_size(struct file *file, uint64_t size)
+{
+	struct file_status status;
+	int result = file_status(file, &status);
+	return result < 0 ? result : status.size_octets == size;
+}
+
+/* The journal goes only once it is certain that no room is left in the file. Where somebody has
+ * appended behind the room, it stays for the next replay, which fills it. */
 static void take_back(struct journal_append *append, struct file *file)
 {
-	if (file_set_size(file, append->offset) < 0 || file_sync(file) < 0) {
+	int is_last = has_size(file, append->offset + append->length);
+	if (is_last == 0)
+		is_last = has_size(file, append->offset);
+	if (is_last <= 0 || file_set_size(file, append->offset) < 0 || file_sync(file) < 0) {
 		file_close(append->journal);
 		append->journal = NULL;
 	}
@@ -138,6 +150,9 @@ int journal_append_do(struct journal_append *append, struct file *file, uint64_t
 	int result = seal(append, file);
 	if (result < 0)
 		return result;
+	result = has_size(file, offset);
+	if (result <= 0)
+		return result < 0 ? result : -EAGAIN;
 	result = file_set_size(file, offset + append->length);
 	if (result >= 0)
 		result = file_sync(file);

@@ -35,8 +35,9 @@ struct journal_append {
 int journal_append_begin(const struct store_root *root, const struct place *place,
 			 struct journal_append *append_out);
 int journal_append_write(struct journal_append *append, struct bytes octets);
-/* Steps 1, 2 and 3. The file is locked and ends at `offset`. On failure the file is as long as
- * before, and that is on stable storage; or the journal stays for the next replay. */
+/* Steps 1, 2 and 3. The file is locked and ends at `offset`; -EAGAIN when it does not any more
+ * (somebody without a lock has appended), and nothing was done. On another failure the file is as
+ * long as before, and that is on stable storage; or the journal stays for the next replay. */
 int journal_append_do(struct journal_append *append, struct file *file, uint64_t offset);
 /* Ends it: nothing was done, or all. */
 void journal_append_end(struct journal_append *append);

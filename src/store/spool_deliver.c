@@ -351,6 +351,10 @@ static enum store_result append(struct spool_delivery *delivery,
 	delivery->length = delivery->append.length;
 	result = journal_append_do(&delivery->append, spool->file, spool->size);
 	journal_append_end(&delivery->append);
+	if (result == -EAGAIN) {
+		error_set(error, ERROR_TEMPORARY, "another program has appended to the spool");
+		return STORE_AGAIN;
+	}
 	return result < 0 ? store_failure(error, result, "while writing to the spool") : STORE_OK;
 }
 
