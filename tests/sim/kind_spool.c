@@ -407,6 +407,7 @@ static const struct scenario own_scenarios[] = {
 	{"abort-others", 1, 0, before_one_message, abort_with_others, NULL},
 	{"repair", 1, 0, before_garbage, repair, NULL},
 	{"convert", 1, 0, before_four_messages, scenario_convert, NULL},
+	{"convert-uids", 1, 0, before_uids, scenario_convert, NULL},
 	{"convert-full", 1, SCENARIO_RESERVE, before_four_messages, scenario_convert_full, NULL},
 	{"repair-torn", 1, 0, before_torn, repair, NULL},
 };
