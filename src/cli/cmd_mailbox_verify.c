@@ -43,9 +43,12 @@ static void print_findings(const struct findings *findings)
 static void name_conversion(const struct mailbox *mailbox, struct findings *findings)
 {
 	struct place from, to = {.path = ""};
+	struct uid_set moving;
+	int found = convert_record_read(&mailbox->root, mailbox->found.place.account, &from, &to,
+					&moving);
 
-	if (convert_record_read(&mailbox->root, mailbox->found.place.account, &from, &to) !=
-	    -ENOENT)
+	uid_set_free(&moving);
+	if (found != -ENOENT)
 		findings_add(findings, "journal", 0,
 			     "a move to %.100s was interrupted: \"postern account set\" with "
 			     "--store or --path ends it",

@@ -140,7 +140,8 @@ static enum store_result undo(const struct store_root *root, const struct place 
 
 /* Behind it: the old one goes, when everything in it is in the new one. */
 static enum store_result complete(const struct store_root *root, const struct place *from,
-				  const struct place *now, struct error *error)
+				  const struct place *now, const struct uid_set *moved,
+				  struct error *error)
 {
 	struct place old = *from, unlimited = *now;
 	struct maildrop *maildrop;
@@ -152,8 +153,11 @@ static enum store_result complete(const struct store_root *root, const struct pl
 		result = maildrop_open(root, &old, STORE_SESSION, &maildrop, error);
 	if (result != STORE_OK)
 		return result;
-	struct copying copying = {
-		.root = root, .from = maildrop, .to = &unlimited, .skip_known = true};
+	struct copying copying = {.root = root,
+				  .from = maildrop,
+				  .to = &unlimited,
+				  .skip_known = true,
+				  .skip = moved};
 	result = convert_copy(&copying, error);
 	if (result == STORE_OK)
 		result = empty(root, &old, maildrop, error);
@@ -165,20 +169,25 @@ static enum store_result resume(const struct store_root *root, const struct plac
 				bool *resumed_out, struct error *error)
 {
 	struct place from, to;
-	int found = convert_record_read(root, place->account, &from, &to);
+	struct uid_set moved;
+	int found = convert_record_read(root, place->account, &from, &to, &moved);
 	*resumed_out = false;
 	if (found == -ENOENT)
 		return STORE_OK;
 	if (found < 0)
 		return store_failure(error, found, "while reading what was being converted");
 	*resumed_out = true;
+	enum store_result result = STORE_IO;
 	if (same_place(place, &from))
-		return undo(root, place, &to, error);
-	if (same_place(place, &to))
-		return complete(root, &from, place, error);
-	error_set(error, ERROR_DATA,
-		  "a conversion was interrupted that belongs to another state of the accounts");
-	return STORE_IO;
+		result = undo(root, place, &to, error);
+	else if (same_place(place, &to))
+		result = complete(root, &from, place, &moved, error);
+	else
+		error_set(error, ERROR_DATA,
+			  "a conversion was interrupted that belongs to another state of the "
+			  "accounts");
+	uid_set_free(&moved);
+	return result;
 }
 
 enum store_result store_convert_resume(const struct store_root *root, const struct place *place,
@@ -263,9 +272,16 @@ static enum store_result convert(const struct store_root *root, struct conversio
 }
 
 static enum store_result note(const struct store_root *root, const struct conversion *conversion,
-			      struct error *error)
+			      struct maildrop *from, struct error *error)
 {
-	int result = convert_record_write(root, &conversion->from, &conversion->to);
+	struct uid_set moving;
+	enum store_result taken = uid_set_take(&moving, from, error);
+	int result = taken == STORE_OK ? convert_record_write(root, &conversion->from,
+							      &conversion->to, &moving)
+				       : 0;
+	uid_set_free(&moving);
+	if (taken != STORE_OK)
+		return taken;
 	return result < 0 ? store_failure(error, result, "while noting the conversion") : STORE_OK;
 }
 
@@ -286,7 +302,7 @@ static enum store_result convert_held(const struct store_root *root, struct conv
 		return result;
 	result = check_new_place(root, conversion, error);
 	if (result == STORE_OK)
-		result = note(root, conversion, error);
+		result = note(root, conversion, from, error);
 	bool noted = result == STORE_OK;
 	if (noted)
 		result = convert(root, conversion, from, error);

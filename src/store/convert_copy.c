@@ -148,7 +148,9 @@ static enum store_result copy_block(struct copier *copier, uint32_t first, uint3
 	enum store_result result =
 		maildrop_table(copier->work->from, first, count, false, entries, error);
 	for (uint32_t i = 0; i < count && result == STORE_OK; i++)
-		if (!uid_set_has(&copier->known, entries[i].uid))
+		if (!uid_set_has(&copier->known, entries[i].uid) &&
+		    (copier->work->skip == NULL ||
+		     !uid_set_has(copier->work->skip, entries[i].uid)))
 			result = take(copier, first + i, &entries[i], error);
 	return result;
 }

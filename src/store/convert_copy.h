@@ -7,12 +7,14 @@
 #define STORE_CONVERT_COPY_H
 
 #include "store/store.h"
+#include "store/uid_set.h"
 
 struct copying {
 	const struct store_root *root;
 	struct maildrop *from;
 	const struct place *to;
-	bool skip_known; /* messages whose unique-id is there already */
+	bool skip_known;            /* messages whose unique-id is there already */
+	const struct uid_set *skip; /* and these; NULL: none */
 	void (*progress)(void *context, uint64_t done, uint64_t total); /* or NULL */
 	void *context;
 	uint64_t messages; /* copied, and on stable storage */

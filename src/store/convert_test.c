@@ -423,6 +423,33 @@ static void test_resume(void **state)
 }
 
 /* A delivery that knew the old place came between the commit and the raise of the generation. */
+/* What was deleted in the new place since does not come back when the rest of the move is done. */
+static void test_deleted_since(void **state)
+{
+	struct scene scene;
+	struct error error = {0};
+	(void)state;
+	EACH_ROW(scene)
+	{
+		struct commit committing = {.result = STORE_UNKNOWN, .happens = true};
+		uint8_t marks = 1 << 1;
+		bool resumed;
+		fill(&scene, 3);
+		struct conversion conversion =
+			begin(&scene, rows[row].to, rows[row].path, &committing);
+		assert_int_equal(run(&scene, &conversion), STORE_UNKNOWN);
+		struct maildrop *maildrop = scene_open(&scene);
+		assert_int_equal(maildrop_update(maildrop, &marks, &error), STORE_OK);
+		maildrop_close(maildrop);
+		assert_int_equal(store_convert_resume(&scene.root, &scene.place, &resumed, &error),
+				 STORE_OK);
+		assert_true(resumed);
+		assert_int_equal(count_at(&scene, &scene.place), 2);
+		assert_int_equal(count_at(&scene, &conversion.from), 0);
+		scene_end(&scene);
+	}
+}
+
 static void test_straggler(void **state)
 {
 	struct scene scene;
@@ -500,17 +527,12 @@ static void test_sender_and_date_stay(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_there_and_back),
-	cmocka_unit_test(test_through_all_kinds),
-	cmocka_unit_test(test_old_places_are_changed),
-	cmocka_unit_test(test_locks),
-	cmocka_unit_test(test_refused_commit),
-	cmocka_unit_test(test_others_mail_stays),
-	cmocka_unit_test(test_mail_in_the_new_place),
-	cmocka_unit_test(test_resume),
-	cmocka_unit_test(test_straggler),
-	cmocka_unit_test(test_next_conversion_resumes),
-	cmocka_unit_test(test_sender_and_date_stay),
+	cmocka_unit_test(test_there_and_back),          cmocka_unit_test(test_through_all_kinds),
+	cmocka_unit_test(test_old_places_are_changed),  cmocka_unit_test(test_locks),
+	cmocka_unit_test(test_refused_commit),          cmocka_unit_test(test_others_mail_stays),
+	cmocka_unit_test(test_mail_in_the_new_place),   cmocka_unit_test(test_resume),
+	cmocka_unit_test(test_deleted_since),           cmocka_unit_test(test_straggler),
+	cmocka_unit_test(test_next_conversion_resumes), cmocka_unit_test(test_sender_and_date_stay),
 };
 
 TEST_MAIN(tests)
