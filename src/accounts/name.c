@@ -145,6 +145,15 @@ enum error_code account_domain_normalise(struct bytes given, char domain_out[DOM
 }
 
 /* Names that begin with a dot are the stores' own (temporary files, and a Maildir's subfolders). */
+/* Beside a spool lies its dotlock, which mail programs make and remove. */
+static bool ends_as_dotlock(struct bytes path)
+{
+	struct bytes end = BYTES(".lock");
+
+	return path.length >= end.length &&
+	       bytes_equal(bytes_skip(path, path.length - end.length), end);
+}
+
 static const char *path_fault(struct bytes path)
 {
 	bool part_begins = true;
@@ -162,6 +171,8 @@ static const char *path_fault(struct bytes path)
 			return "a part of it begins with a dot";
 		part_begins = path.data[i] == '/';
 	}
+	if (ends_as_dotlock(path))
+		return "it ends in .lock, as the lock file of another maildrop does";
 	return part_begins ? "it ends with a slash" : NULL;
 }
 
@@ -187,11 +198,12 @@ static bool is_plain_in_path(char octet, bool first)
 static char *append_escaped(char *end, const char *limit, struct bytes text)
 {
 	static const char digits[] = "0123456789ABCDEF";
+	size_t dot = ends_as_dotlock(text) ? text.length - strlen(".lock") : text.length;
 
 	for (size_t i = 0; i < text.length; i++) {
 		unsigned char octet = (unsigned char)text.data[i];
 
-		if (is_plain_in_path(text.data[i], i == 0)) {
+		if (is_plain_in_path(text.data[i], i == 0) && i != dot) {
 			if (limit - end < 1)
 				return NULL;
 			*end++ = text.data[i];

@@ -118,6 +118,9 @@ static const struct {
 	{"a.b+c-d_e@x", "x/a.b+c-d_e"},
 	{".hidden@x", "x/%2Ehidden"},
 	{"..@x", "x/%2E."},
+	{"a.lock@x", "x/a%2Elock"},
+	{".lock@x", "x/%2Elock"},
+	{"a.lock.b@x.lock", "x%2Elock/a.lock.b"},
 	{"a/../b@x", "x/a%2F..%2Fb"},
 	{"a%2fb@x", "x/a%252fb"},
 	{"!#$%&'*=?^`{|}~@x", "x/%21%23%24%25%26%27%2A%3D%3F%5E%60%7B%7C%7D%7E"},
@@ -177,7 +180,9 @@ static void test_path_check(void **state)
 		{"a/..", false},      {".hidden", false},
 		{"a/.hidden", false}, {"a b", false},
 		{"a\nb", false},      {"a\x7f", false},
-		{"\xc3\xa4", false},
+		{"\xc3\xa4", false},  {"a.lock", false},
+		{"a/b.lock", false},  {"a.lock/b", true},
+		{"a.locked", true},
 	};
 
 	(void)state;

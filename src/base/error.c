@@ -87,6 +87,7 @@ static enum error_code code_of_errno(int number)
 	switch (number) {
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG: /* a limit of the process, or of the file system */
 		return ERROR_FULL;
 	case EIO:
 		return ERROR_IO;

@@ -63,7 +63,7 @@ const struct error_meaning *error_meaning(enum error_code code);
 enum error_code error_set(struct error *error, enum error_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same from a negative errno as base/file.h returns it: ENOSPC and EDQUOT are FULL, EIO is IO,
+/* The same from a negative errno as base/file.h returns it: ENOSPC, EDQUOT and EFBIG are FULL, EIO is IO,
  * EMFILE, ENFILE, ENOMEM, EAGAIN and EINTR are TEMPORARY, EACCES, EPERM and EROFS are SYSTEM, any
  * other SYSTEM. Appends ": " and the system's text. */
 enum error_code error_set_errno(struct error *error, int negative_errno, const char *format, ...)

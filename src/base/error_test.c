@@ -51,6 +51,7 @@ static void test_errno(void **state)
 		const char *text;
 	} rows[] = {
 		{ENOSPC, ERROR_FULL, "opening x: No space left on device"},
+		{EFBIG, ERROR_FULL, "opening x: File too large"},
 		{EDQUOT, ERROR_FULL, "opening x: Disk quota exceeded"},
 		{EIO, ERROR_IO, "opening x: Input/output error"},
 		{EMFILE, ERROR_TEMPORARY, "opening x: Too many open files"},

@@ -5,6 +5,7 @@
  */
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@ static const struct command commands[] = {
 };
 
 static const struct command_table table = {
-	.about = "Postern is a POP3 mail system: it takes mail in by LMTP and SMTP, keeps it in mbox "
+	.about = "Postern is a POP3 mail system: it takes mail in by LMTP and SMTP, keeps it in "
+		 "mbox "
 		 "files,\nMaildirs or system spools, and hands it out over POP3.",
 	.rows = commands,
 	.count = sizeof(commands) / sizeof(commands[0]),
@@ -119,6 +121,9 @@ int main(int argc, char **argv)
 	char room[PATH_MAX];
 	int status;
 
+	/* A file that may not grow is an error of the write (EFBIG), and no death; ours and our
+	 * children's. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (is_child(argc, argv, &status) || !parse_global(&context, argc, argv, &root, &status))
 		return status;
 	choose_root(&context, root, room);

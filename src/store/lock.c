@@ -15,7 +15,9 @@
 enum store_result store_failure(struct error *error, int negative_errno, const char *what)
 {
 	error_set_errno(error, negative_errno, "%s", what);
-	return negative_errno == -ENOSPC || negative_errno == -EDQUOT ? STORE_FULL : STORE_IO;
+	return negative_errno == -ENOSPC || negative_errno == -EDQUOT || negative_errno == -EFBIG
+		       ? STORE_FULL
+		       : STORE_IO;
 }
 
 static int open_locked(const struct store_root *root, uint64_t account, const char *which,

@@ -30,7 +30,7 @@ enum store_result lock_retire(struct file *lock, uint64_t generation, struct err
 void lock_mark(struct file *lock, unsigned number, bool marked);
 int lock_marked(struct file *lock, unsigned number); /* 1, 0, or a negative errno */
 
-/* For everybody who turns a disk's answer into a store's: ENOSPC and EDQUOT are FULL, all else IO.
+/* For everybody who turns a disk's answer into a store's: ENOSPC, EDQUOT and EFBIG are FULL, all else IO.
  */
 enum store_result store_failure(struct error *error, int negative_errno, const char *what);
 

@@ -3,10 +3,12 @@
 
 import json
 import os
+import resource
+import subprocess
 import threading
 import unittest
 
-from scene import OK, USAGE, DATAERR, NOINPUT, NOUSER, FROM_1, FROM_2, Case
+from scene import OK, USAGE, DATAERR, NOINPUT, NOUSER, TEMPFAIL, FROM_1, FROM_2, Case
 
 
 class Mailbox(Case):
@@ -124,6 +126,20 @@ class Mailbox(Case):
         done = self.postern("mailbox", "import", "alice", path, code=DATAERR)
         self.assertIn("imported 1 message,", done.out)
         self.assertEqual(self.shown(1), [b"small\n"])
+
+    def test_files_may_not_grow(self):
+        """ulimit -f: an error of the disk like any other, no death by SIGXFSZ; nothing is half there."""
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+        for store in ("mbox", "maildir", "spool"):
+            with self.subTest(store=store):
+                name = f"grow-{store}@example.org"
+                self.add(name, "--store", store, "--path", f"example.org/grow-{store}")
+                done = subprocess.run(
+                    [self.program, "--root", self.root, "mailbox", "import", name, "-"],
+                    input=b"Subject: x\n\n" + b"x\n" * 100000, capture_output=True, timeout=60,
+                    preexec_fn=limit)
+                self.assertEqual(done.returncode, TEMPFAIL, done.stderr)
+                self.assertEqual(self.postern("mailbox", "list", name).out, "")
 
     def test_large(self):
         octets = b"Subject: large\n\n" + b"0123456789abcdef" * 600000 + b"\n"
