@@ -333,6 +333,7 @@ static void on_kick(void *context, const struct message_kick *kick, struct messa
 	struct bytes target = {kick->target.octets, kick->target.length};
 	struct account account;
 	struct error error;
+	char room[LOG_FIELD_OCTETS];
 	uint64_t worker, session;
 	bool one = kick->all || is_session_word(target, &worker, &session);
 	enum error_code code =
@@ -342,7 +343,8 @@ static void on_kick(void *context, const struct message_kick *kick, struct messa
 	kicked->outcome = code == ERROR_NONE || code == ERROR_NO_USER ? code : ERROR_TEMPORARY;
 	if (code == ERROR_NONE)
 		kicked->sessions = end_sessions(auth, kick, one ? NULL : &account);
-	log_event(LOG_LEVEL_INFO, "kick", "sessions=%u", kicked->sessions);
+	log_event(LOG_LEVEL_INFO, "kick", "target=%s sessions=%u",
+		  kick->all ? "all" : log_field(target, room), kicked->sessions);
 }
 
 /* ---- channels ---- */

@@ -11,18 +11,38 @@
 
 /* Printable ASCII only, for our headers are read by programs that know nothing else; RFC 5321
  * section 4.4 has the peer's words in a path or beside a comment, which these octets would end. */
+static bool is_clean(char c)
+{
+	return c > 0x20 && c < 0x7F && c != '<' && c != '>' && c != '(' && c != ')' && c != '\\' &&
+	       c != ';';
+}
+
 static struct bytes clean(struct bytes text, char *room, size_t room_octets)
 {
 	size_t length = text.length < room_octets ? text.length : room_octets;
 
-	for (size_t i = 0; i < length; i++) {
-		char c = text.data[i];
-		bool good = c > 0x20 && c < 0x7F && c != '<' && c != '>' && c != '(' && c != ')' &&
-			    c != '\\' && c != ';';
-
-		room[i] = good ? c : '?';
-	}
+	for (size_t i = 0; i < length; i++)
+		room[i] = is_clean(text.data[i]) ? text.data[i] : '?';
 	return (struct bytes){room, length};
+}
+
+/* The same of an address: a quoted local part is kept as it came (RFC 5321 section 4.4: the return
+ * path is preserved), because inside quotes printable octets end nothing. One whose quotes do not
+ * close is no address, and is cleaned whole. */
+static struct bytes clean_address(struct bytes text, char *room, size_t room_octets)
+{
+	size_t quoted = 0;
+
+	if (text.length > 1 && text.data[0] == '"' && text.length <= room_octets)
+		for (quoted = 1; quoted < text.length && text.data[quoted] != '"'; quoted++)
+			if (text.data[quoted] == '\\')
+				quoted++;
+	if (quoted == 0 || quoted >= text.length)
+		return clean(text, room, room_octets);
+	for (size_t i = 0; i <= quoted; i++)
+		room[i] = text.data[i] >= 0x20 && text.data[i] < 0x7F ? text.data[i] : '?';
+	text = clean(bytes_skip(text, quoted + 1), room + quoted + 1, room_octets - quoted - 1);
+	return (struct bytes){room, quoted + 1 + text.length};
 }
 
 /* RFC 3848; RFC 5321 section 4.4 for the last */
@@ -57,7 +77,7 @@ static bool print_only_address(struct bytes address, struct buffer *headers)
 
 	if (address.length == 0)
 		return true;
-	address = clean(address, room, sizeof(room));
+	address = clean_address(address, room, sizeof(room));
 	return buffer_print(headers, "\n\tfor <%.*s>", (int)address.length, address.data);
 }
 
@@ -80,7 +100,7 @@ static bool print_received(const struct trace *trace, struct buffer *headers)
 bool trace_print(const struct trace *trace, struct buffer *headers)
 {
 	char sender_room[SMTP_PATH_MAX], recipient_room[ACCOUNT_NAME_MAX];
-	struct bytes sender = clean(trace->sender, sender_room, sizeof(sender_room));
+	struct bytes sender = clean_address(trace->sender, sender_room, sizeof(sender_room));
 	struct bytes recipient = clean(trace->recipient, recipient_room, sizeof(recipient_room));
 
 	return buffer_print(headers,

@@ -38,6 +38,22 @@ static const struct row {
 	 "Received: from b?\?\?c?\?\?\? (unix:uid=7)\n\tby host with LMTP id 0.1;\n"
 	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
 	 .peer = NULL},
+	{"a quoted sender comes back as it came",
+	 {"\"a b\\\"(c;\"@x.org", 16},
+	 {"mx", 2},
+	 false,
+	 "Return-Path: <\"a b\\\"(c;\"@x.org>\nDelivered-To: alice@y.org\n"
+	 "Received: from mx (unix:uid=7)\n\tby host with LMTP id 0.1;\n"
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = NULL},
+	{"quotes that do not close",
+	 {"\"a>b\\", 5},
+	 {"mx", 2},
+	 false,
+	 "Return-Path: <\"a?b?>\nDelivered-To: alice@y.org\n"
+	 "Received: from mx (unix:uid=7)\n\tby host with LMTP id 0.1;\n"
+	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
+	 .peer = NULL},
 	{"SMTP, IPv4, one recipient",
 	 {"b@x", 3},
 	 {"mx", 2},
@@ -49,13 +65,13 @@ static const struct row {
 	 .smtp = true,
 	 .extended = true,
 	 .only_address = "Sales@y.org"},
-	{"SMTP, IPv6, TLS, an address that would end something",
+	{"SMTP, IPv6, TLS, quotes keep an address",
 	 {"b@x", 3},
 	 {"mx", 2},
 	 true,
 	 "Return-Path: <b@x>\nDelivered-To: alice@y.org\n"
 	 "Received: from mx ([IPv6:2001:db8::1])\n\tby host with ESMTPS id 0.1\n\tfor "
-	 "<\"a?b\"@y.org>;\n"
+	 "<\"a>b\"@y.org>;\n"
 	 "\tSun, 22 Nov 2026 02:01:00 +0000\n",
 	 .peer = "[2001:db8::1]:4025",
 	 .smtp = true,
