@@ -197,7 +197,7 @@ static int refuse_processes(scmp_filter_ctx filter)
 static int refuse_signals(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
-				SCMP_A1(SCMP_CMP_NE, 0));
+				SCMP_A1(SCMP_CMP_NE, 0, 0));
 }
 
 /* A descriptor of a terminal (our log's) must not type commands into it, and what was asked of the
